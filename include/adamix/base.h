@@ -1,0 +1,283 @@
+/* adamix/base.h - what every room stands on: errors, log, progress, clock, arena memory, files, hashes, options,
+ * counter-based random numbers, JSON.
+ *
+ * Error contract of the whole library.  A function that can fail returns adamix_err; 0 (ADAMIX_OK) is success.
+ * Whoever detects a failure calls adamix_err_set() with a message that says what, where, the offending value and what to
+ * do; callers hand the code on unchanged.  The message belongs to the calling thread until its next failure.  The
+ * library never prints, exits or aborts: drivers do, once.  All functions here are Local (no communication).
+ * Unless said otherwise a function borrows its arguments and what it returns through `out` is owned by the caller;
+ * destroy functions accept NULL.                                                                                      */
+#ifndef ADAMIX_BASE_H
+#define ADAMIX_BASE_H
+
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include <jansson.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* ---- errors ------------------------------------------------------------------------------------------------------ */
+
+/* The one list of errors: X (name, exit status of the binary, text). */
+#define ADAMIX_ERRORS(X)                                                                                     \
+  X (EUSAGE, 2, "wrong use of a command or an option")                                                       \
+  X (EIO, 1, "input or output failed")                                                                       \
+  X (EFORMAT, 1, "malformed file")                                                                           \
+  X (ESHAPE, 1, "tensor or array of the wrong shape")                                                        \
+  X (EDATA, 1, "unusable data")                                                                              \
+  X (EEXIST, 1, "already exists")                                                                            \
+  X (ENOMEM, 1, "out of memory")                                                                             \
+  X (EUNSUPPORTED, 1, "not supported")                                                                       \
+  X (ENUMERIC, 1, "numerical failure")                                                                       \
+  X (EMPI, 1, "communication failed")                                                                        \
+  X (ESTOPPED, 75, "stopped at a checkpoint before the end")
+
+typedef enum adamix_err {
+  ADAMIX_OK = 0,
+#define ADAMIX_ERR_ENUM(name, status, text) ADAMIX_##name,
+  ADAMIX_ERRORS (ADAMIX_ERR_ENUM)
+#undef ADAMIX_ERR_ENUM
+} adamix_err;
+
+#define ADAMIX_PRINTF(format, first) __attribute__ ((format (printf, format, first)))
+
+/* Keep a message for the calling thread and return `code`, so that `return adamix_err_set (...)` reads well. */
+adamix_err adamix_err_set (adamix_err code, const char *format, ...) ADAMIX_PRINTF (2, 3);
+
+/* Put "prefix: " in front of the kept message (a file or option name known only to the caller); returns `code`. */
+adamix_err adamix_err_prefix (adamix_err code, const char *format, ...) ADAMIX_PRINTF (2, 3);
+
+/* The message kept for the calling thread ("" before the first failure).  View, valid until the next failure. */
+const char *adamix_err_message (void);
+
+/* Text of the code from ADAMIX_ERRORS, and the exit status of a program that ends with it.  Pure. */
+const char *adamix_err_text (adamix_err code);
+int adamix_err_exit_status (adamix_err code);
+
+/* In a function with `adamix_err err = ADAMIX_OK;` and one `done:` label that releases in reverse order. */
+#define ADAMIX_TRY(call)                                                                                     \
+  do {                                                                                                       \
+    err = (call);                                                                                            \
+    if (err != ADAMIX_OK) goto done;                                                                         \
+  } while (0)
+
+/* The same in a function that has nothing to release. */
+#define ADAMIX_RETURN_IF(call)                                                                               \
+  do {                                                                                                       \
+    adamix_err adamix_err_of_call = (call);                                                                  \
+    if (adamix_err_of_call != ADAMIX_OK) return adamix_err_of_call;                                          \
+  } while (0)
+
+/* Invariants of our own code, never checks of input: compiled out with -DNDEBUG. */
+#include <assert.h>
+#define ADAMIX_ASSERT(condition) assert (condition)
+
+/* ---- log and progress ------------------------------------------------------------------------------------------- */
+
+typedef enum adamix_log_level { ADAMIX_LOG_QUIET, ADAMIX_LOG_WARN, ADAMIX_LOG_INFO, ADAMIX_LOG_DEBUG } adamix_log_level;
+
+/* Where messages go.  A driver fills it on one rank; NULL is accepted everywhere and means silence. */
+typedef struct adamix_log {
+  FILE *stream;           /* borrowed */
+  adamix_log_level level; /* messages above it are dropped */
+  bool bar_open;          /* a progress bar stands on the current line: it is ended first */
+} adamix_log;
+
+void adamix_log_warn (adamix_log *log, const char *format, ...) ADAMIX_PRINTF (2, 3); /* "adamix: warning: ..." */
+void adamix_log_info (adamix_log *log, const char *format, ...) ADAMIX_PRINTF (2, 3); /* "adamix: ..." */
+void adamix_log_debug (adamix_log *log, const char *format, ...) ADAMIX_PRINTF (2, 3);
+
+/* A progress bar: drawn on a terminal only, at most ten times a second, with the time left estimated from the rate. */
+typedef struct adamix_progress {
+  adamix_log *log; /* borrowed; NULL: nothing is drawn */
+  int64_t total, first;
+  double start, drawn;
+  bool active;
+} adamix_progress;
+
+/* `first` items are done already (a resumed run). */
+void adamix_progress_begin (adamix_progress *progress, adamix_log *log, int64_t total, int64_t first);
+/* `note` is what stands behind the bar: loss, speed. */
+void adamix_progress_update (adamix_progress *progress, int64_t done, const char *note);
+void adamix_progress_end (adamix_progress *progress);
+
+/* ---- clock ------------------------------------------------------------------------------------------------------- */
+
+double adamix_clock (void); /* monotonic seconds */
+
+/* Peak resident set of this process so far and its proportional set size now (shared pages divided by their users);
+ * bytes, 0 where the system does not tell. */
+int64_t adamix_memory_peak_rss (void);
+int64_t adamix_memory_pss (void);
+
+/* ---- memory ------------------------------------------------------------------------------------------------------ */
+
+/* One block of memory, cut from front to back.  An arena without a block (all zero) only measures: planning code runs
+ * once on a measuring arena, which hands out NULL, and once on the real one; both walk the same lines. */
+typedef struct adamix_arena {
+  char *base; /* owned; NULL while measuring */
+  size_t size, used;
+} adamix_arena;
+
+#define ADAMIX_ALIGN 64 /* bytes: a cache line, and an AVX-512 vector */
+
+/* Reserve `size` bytes, zeroed, page by page on first touch.  Errors: ENOMEM. */
+adamix_err adamix_arena_create (adamix_arena *out, size_t size);
+/* Cut `count` items of `item` bytes, aligned to ADAMIX_ALIGN.  NULL while measuring; asserts that the plan holds. */
+void *adamix_arena_take (adamix_arena *arena, int64_t count, size_t item);
+void adamix_arena_destroy (adamix_arena *arena);
+
+/* Aligned (ADAMIX_ALIGN), zeroed memory; *out is released with free().  Errors: ENOMEM, also on overflow. */
+adamix_err adamix_alloc (void **out, int64_t count, size_t item);
+#define ADAMIX_ALLOC(pointer, count) adamix_alloc ((void **) &(pointer), (count), sizeof *(pointer))
+/* Grow a plain malloc'ed array so that it holds `need` items, doubling; new items are undefined.  Errors: ENOMEM. */
+adamix_err adamix_grow (void **array, int64_t *capacity, int64_t need, size_t item);
+#define ADAMIX_GROW(array, capacity, need) adamix_grow ((void **) &(array), (capacity), (need), sizeof *(array))
+/* printf into new memory.  Errors: ENOMEM. */
+adamix_err adamix_format (char **out, const char *format, ...) ADAMIX_PRINTF (2, 3);
+
+/* ---- files ------------------------------------------------------------------------------------------------------- */
+
+/* A whole file mapped read-only and private.  An empty file has size 0 and data "".  Errors: EIO. */
+typedef struct adamix_file_map {
+  const char *data;
+  size_t size;
+} adamix_file_map;
+adamix_err adamix_file_map_open (adamix_file_map *out, const char *path);
+void adamix_file_map_close (adamix_file_map *map);
+
+bool adamix_path_exists (const char *path);
+bool adamix_path_is_directory (const char *path);
+/* "a/b"; owned by the caller.  Errors: ENOMEM. */
+adamix_err adamix_path_join (char **out, const char *folder, const char *name);
+/* Make a folder and its parents; an existing folder is fine.  Errors: EIO. */
+adamix_err adamix_directory_make (const char *path);
+/* Remove a folder with all in it; a missing one is fine.  Errors: EIO. */
+adamix_err adamix_directory_remove (const char *path);
+/* Write a whole file: under a temporary name in the same folder, synced, then renamed: readers see the old file or the
+ * new one, never a part.  Errors: EIO (a full disk, named); the temporary file is gone then. */
+adamix_err adamix_file_write (const char *path, const void *data, size_t size);
+
+/* SHA-256 of a file or of memory as 64 lower-case hexadecimal digits and '\0'.  Errors: EIO. */
+typedef struct adamix_sha256 {
+  char hex[65];
+} adamix_sha256;
+adamix_err adamix_sha256_file (adamix_sha256 *out, const char *path);
+adamix_err adamix_sha256_memory (adamix_sha256 *out, const void *data, size_t size);
+
+/* ---- JSON (jansson's values) ------------------------------------------------------------------------------------ */
+
+/* Parse a file (UTF-8).  *out is released with json_decref().  Errors: EIO; EFORMAT with line and column. */
+adamix_err adamix_json_load (json_t **out, const char *path);
+/* Write atomically: keys in the order of insertion, indented by 2 unless `compact`, reals in 17 digits.  Errors: EIO. */
+adamix_err adamix_json_store (const json_t *value, const char *path, bool compact);
+
+/* Typed members of `object`; `where` (a path) is named in messages.  Missing: EFORMAT, unless `required` is false, then
+ * *out stays as it is.  Wrong type or, for integers, outside [min, max]: EFORMAT.  Strings are views into the object. */
+adamix_err adamix_json_integer (const json_t *object, const char *where, const char *key, bool required, int64_t min,
+                                int64_t max, int64_t *out);
+adamix_err adamix_json_real (const json_t *object, const char *where, const char *key, bool required, double *out);
+adamix_err adamix_json_boolean (const json_t *object, const char *where, const char *key, bool required, bool *out);
+adamix_err adamix_json_string (const json_t *object, const char *where, const char *key, bool required,
+                               const char **out);
+/* A real number or null where it is not finite (JSON knows no NaN).  New reference. */
+json_t *adamix_json_number (double value);
+
+/* ---- options ----------------------------------------------------------------------------------------------------- */
+
+/* One table drives the command line, --config FILE (INI), recipes, --help and the run record.  Every value is kept as
+ * text with its source until adamix_options_store() converts all of them into the command's struct. */
+typedef enum adamix_option_kind {
+  ADAMIX_OPTION_STRING,  /* const char *; "" is none (NULL) */
+  ADAMIX_OPTION_INTEGER, /* int64_t */
+  ADAMIX_OPTION_REAL,    /* double */
+  ADAMIX_OPTION_FLAG,    /* bool; on the command line without a value, in files true or false */
+  ADAMIX_OPTION_CHOICE   /* int: index into `allowed` */
+} adamix_option_kind;
+
+typedef struct adamix_option {
+  const char *name; /* without the dashes */
+  adamix_option_kind kind;
+  size_t offset;        /* offsetof in the struct that adamix_options_store() fills */
+  const char *fallback; /* default as text; NULL: none (string), or the option is required elsewhere */
+  const char *allowed;  /* CHOICE: "none|up|down|both"; else NULL */
+  double min, max;      /* INTEGER, REAL: allowed range, inclusive; both 0: any */
+  const char *argument; /* what --help shows for the value, e.g. "DIR" */
+  const char *help;     /* one sentence */
+} adamix_option;
+
+/* Later sources win over earlier ones, whatever the order of the calls. */
+typedef enum adamix_option_source {
+  ADAMIX_SOURCE_DEFAULT,
+  ADAMIX_SOURCE_RECIPE,
+  ADAMIX_SOURCE_FILE,
+  ADAMIX_SOURCE_COMMAND_LINE
+} adamix_option_source;
+
+typedef struct adamix_options adamix_options;
+
+/* `table` of `count` rows is borrowed for life.  Errors: ENOMEM. */
+adamix_err adamix_options_create (adamix_options **out, const adamix_option *table, int count);
+void adamix_options_destroy (adamix_options *options);
+/* Errors: EUSAGE for an unknown name (the nearest known one is suggested) or a value that is not allowed (named with
+ * the option and what is). */
+adamix_err adamix_options_set (adamix_options *options, const char *name, const char *value,
+                               adamix_option_source source);
+/* "--name value", "--name=value", "--flag", "--no-flag".  argv[0] is the command.  Positional arguments go to
+ * `positional` (views, at most `max_positional`); an option given twice, too many positionals: EUSAGE. */
+adamix_err adamix_options_parse (adamix_options *options, int argc, char **argv, const char **positional,
+                                 int max_positional, int *n_positional);
+/* INI, read by inih; a [section] line is allowed and ignored.  Errors: EIO, EUSAGE with file and line. */
+adamix_err adamix_options_read (adamix_options *options, const char *path);
+adamix_option_source adamix_options_source (const adamix_options *options, const char *name);
+/* The text value in force (view) or NULL. */
+const char *adamix_options_value (const adamix_options *options, const char *name);
+/* Convert all values into `config` by the table's offsets.  Strings are views into `options`. */
+adamix_err adamix_options_store (const adamix_options *options, void *config);
+/* {"name": value, ...} typed, for the run record.  New reference, NULL without memory. */
+json_t *adamix_options_json (const adamix_options *options);
+/* The --help text of the table, 80 columns. */
+void adamix_options_help (const adamix_option *table, int count, FILE *stream);
+
+/* ---- counter-based random numbers (Random123's Philox 4x32-10) -------------------------------------------------- */
+
+/* What a number is drawn for: numbers of different purposes never coincide. */
+typedef enum adamix_rng_purpose {
+  ADAMIX_RNG_INIT,
+  ADAMIX_RNG_ORDER,
+  ADAMIX_RNG_ROUTE,
+  ADAMIX_RNG_DROPOUT,
+  ADAMIX_RNG_DEAL,
+  ADAMIX_RNG_SPLIT,
+  ADAMIX_RNG_EVAL
+} adamix_rng_purpose;
+
+/* A stream is a key: the same (seed, purpose) gives the same numbers on any rank, thread and machine. */
+typedef struct adamix_rng {
+  uint32_t key[2];
+} adamix_rng;
+
+typedef struct adamix_rng_counter {
+  uint32_t word[4];
+} adamix_rng_counter;
+
+adamix_rng adamix_rng_stream (uint64_t seed, adamix_rng_purpose purpose); /* pure */
+/* 128 random bits of a counter.  Pure: out = philox4x32_10 (key, counter). */
+adamix_rng_counter adamix_rng_bits (adamix_rng rng, adamix_rng_counter counter);
+/* Uniform in [0, bound), bound >= 1, by multiplication (bias under bound / 2^64). */
+uint32_t adamix_rng_below (adamix_rng rng, adamix_rng_counter counter, uint32_t bound);
+/* out[i] ~ N(0, deviation), i < n; counter words 0..1 are the caller's, words 2..3 count the values.  Box-Muller. */
+void adamix_rng_normal (adamix_rng rng, uint32_t word0, uint32_t word1, int64_t n, double deviation, float *out);
+/* Fisher-Yates permutation of 0..n-1 into out; words 0..1 are the caller's. */
+void adamix_rng_permutation (adamix_rng rng, uint32_t word0, uint32_t word1, int64_t n, int64_t *out);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,56 @@
+/* adamix/comm.h - communicators, deterministic sums, agreement on errors.
+ *
+ * Everything works without MPI: a communicator of size 1 that was made from MPI_COMM_NULL never calls MPI, so one process
+ * needs no launcher.  Communicators are arguments, duplicated and owned by whoever made them; MPI_COMM_WORLD appears only
+ * in drivers and tests.  MPI calls return their errors (MPI_ERRORS_RETURN), which become EMPI.
+ * Counts are int64_t and are cut into pieces where MPI wants int.                                                       */
+#ifndef ADAMIX_COMM_H
+#define ADAMIX_COMM_H
+
+#include <adamix/base.h>
+
+#include <mpi.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct adamix_comm {
+  MPI_Comm handle; /* owned duplicate; MPI_COMM_NULL: a single process without MPI */
+  int rank, size;
+  double seconds;  /* spent inside collectives of this communicator, this rank */
+  double waited;   /* of these: waiting for the slowest rank to arrive; only known where adamix_comm_arrive is called */
+} adamix_comm;
+
+/* Did a launcher (mpirun, srun --mpi=pmix) start this process?  Read from the environment.  Local. */
+bool adamix_comm_launched (void);
+
+/* Duplicate `parent` (MPI_COMM_NULL: one process).  Collective over parent. */
+adamix_err adamix_comm_create (adamix_comm *out, MPI_Comm parent);
+/* Ranks of one `color` form a communicator, ordered by rank in `parent`.  Collective over parent. */
+adamix_err adamix_comm_split (adamix_comm *out, const adamix_comm *parent, int color);
+/* Collective over comm. */
+void adamix_comm_destroy (adamix_comm *comm);
+
+/* All of the following: Collective over comm, in place on `data`, the same bits on every rank, and the same bits again in
+ * a run with the same ranks.  Errors: EMPI. */
+adamix_err adamix_comm_sum_f32 (adamix_comm *comm, float *data, int64_t count);
+adamix_err adamix_comm_sum_f64 (adamix_comm *comm, double *data, int64_t count);
+adamix_err adamix_comm_max_f64 (adamix_comm *comm, double *data, int64_t count);
+/* `bytes` from rank `root` to all. */
+adamix_err adamix_comm_broadcast (adamix_comm *comm, int root, void *data, int64_t bytes);
+/* Each rank gives `bytes` (they may differ, 0 is fine); *out is the concatenation in the order of ranks on every rank,
+ * offsets[r] .. offsets[r + 1] its part r (offsets: size + 1 values of the caller's).  *out is owned (free). */
+adamix_err adamix_comm_gather_all (adamix_comm *comm, const void *data, int64_t bytes, void **out, int64_t *offsets);
+/* Wait until all have arrived; the time counts as waiting.  Splits waiting from communication in the step's record. */
+adamix_err adamix_comm_arrive (adamix_comm *comm);
+
+/* Rank-local work may fail on one rank: all ranks call this with their own result before the next collective.  All return
+ * the same code: that of the lowest failing rank, whose message is kept on every rank as "rank r: message" (without the
+ * prefix if all fail alike or there is one rank).  Collective over comm. */
+adamix_err adamix_comm_agree (adamix_comm *comm, adamix_err local);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

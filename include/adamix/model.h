@@ -1,0 +1,184 @@
+/* adamix/model.h - the Transformer: a pretrained encoder from a Hugging Face folder, forward beside backward.
+ *
+ * Rows.  A batch is the concatenation of its sequences, T tokens, without padding.  P stochastic passes over it are row
+ * ranges of one matrix: pass p owns rows p T .. (p + 1) T - 1, so each frozen GEMM runs once over all P T rows.
+ * Frozen is a type: a backbone tensor is a row of the parameter table, a const view of the mapped file (or one converted
+ * copy), or trainable (its value lies in an adamix_params set).  Weight gradients are optional in every backward.
+ * All functions are Local.  Nothing is allocated between adamix_workspace_create and its end.                            */
+#ifndef ADAMIX_MODEL_H
+#define ADAMIX_MODEL_H
+
+#include <adamix/format.h>
+#include <adamix/tensor.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* ---- configuration and parameters ---------------------------------------------------------------------------------- */
+
+typedef struct adamix_model_config {
+  const char *architecture; /* "bert": name of the row in the table of architectures; static */
+  int64_t vocabulary, hidden, layers, heads, ffn, positions, types;
+  adamix_activation activation;
+  float norm_eps;
+  float hidden_dropout, attention_dropout; /* of config.json; --dropout overrides */
+  float initializer_range;
+  int64_t pad;
+} adamix_model_config;
+
+/* A row of the parameter table. */
+typedef struct adamix_tensor {
+  char *name; /* Hugging Face name without the "bert." prefix; owned */
+  int rank;
+  int64_t shape[2], count;
+  const float *data; /* the values in force: view of the file, converted copy, or the trainable value */
+  float *converted;  /* owned copy where the file is unaligned or of another dtype; NULL otherwise */
+  int64_t param;     /* row in the trainable set, -1: frozen */
+} adamix_tensor;
+
+typedef struct adamix_model adamix_model;
+
+/* Which backbone tensors train. */
+typedef enum adamix_trainable { ADAMIX_TRAIN_NONE, ADAMIX_TRAIN_BIASES, ADAMIX_TRAIN_ALL } adamix_trainable;
+
+/* Read config.json and model.safetensors, check every tensor's shape and finiteness.  Unused tensors are ignored; a
+ * missing or mis-shaped one is EFORMAT by name; an unknown model_type EUNSUPPORTED; impossible numbers EFORMAT.
+ * `compute` is borrowed for life. */
+adamix_err adamix_model_open (adamix_model **out, const char *dir, const adamix_compute *compute);
+void adamix_model_destroy (adamix_model *model);
+const adamix_model_config *adamix_model_config_of (const adamix_model *model);
+/* The parameter table.  View. */
+const adamix_tensor *adamix_model_tensors (const adamix_model *model, int64_t *count);
+/* Does the folder have a pooler?  And does 1_Pooling/config.json ask for the mean over tokens? */
+bool adamix_model_has_pooler (const adamix_model *model);
+bool adamix_model_wants_mean (const adamix_model *model);
+/* SHA-256 of model.safetensors. */
+const char *adamix_model_hash (const adamix_model *model);
+int64_t adamix_model_parameters (const adamix_model *model); /* of the encoder, pooler included if there */
+
+/* Announce the backbone's trainable tensors in `params` ("backbone.<name>"); after adamix_params_allocate call
+ * adamix_model_link, which copies the file's values there and lets the table point to them. */
+adamix_err adamix_model_announce (adamix_model *model, adamix_trainable which, adamix_params *params);
+adamix_err adamix_model_link (adamix_model *model, adamix_params *params);
+/* Pack the weights for GEMM: once before the first forward, and again after each update of trainable ones. */
+adamix_err adamix_model_pack (adamix_model *model);
+
+/* ---- batches --------------------------------------------------------------------------------------------------------- */
+
+/* Sequences packed without padding.  The owner allocates the arrays once (adamix_batch_create). */
+typedef struct adamix_batch {
+  int64_t sequences, tokens;
+  int64_t capacity_sequences, capacity_tokens;
+  int64_t *offset;  /* [sequences + 1], cu_seqlens: sequence s has rows offset[s] .. offset[s + 1] - 1 */
+  int32_t *id, *type, *position; /* [tokens] */
+  int32_t *sequence;             /* [tokens] sequence of a row */
+  int64_t *sample;               /* [sequences] global number of the example: keys its dropout */
+  int32_t *label;                /* [sequences] or unused */
+  float *target;                 /* [sequences] or unused */
+} adamix_batch;
+
+adamix_err adamix_batch_create (adamix_batch *out, int64_t sequences, int64_t tokens);
+void adamix_batch_destroy (adamix_batch *batch);
+
+/* ---- modules inside a layer ------------------------------------------------------------------------------------------- */
+
+typedef enum adamix_place { ADAMIX_PLACE_ATTENTION, ADAMIX_PLACE_FFN } adamix_place;
+
+/* The operation table by which the room above (adapt) acts inside a layer.  The implementer embeds it as the first member
+ * of its own struct.  A place not served is skipped.  NULL instead of a table: the plain encoder. */
+typedef struct adamix_insertion adamix_insertion;
+struct adamix_insertion {
+  bool serves_attention, serves_ffn;
+  /* y = x + module (x): x, y [rows,H], may alias.  Called once a layer and place, lowest layer first. */
+  adamix_err (*forward) (adamix_insertion *self, int64_t layer, adamix_place place, adamix_view x, adamix_view y);
+  /* x as in forward.  Parameter gradients are added; dx = dy + module'^T dy unless dx.data is NULL (nothing below
+   * trains).  dy, dx may alias.  Called in reverse order. */
+  adamix_err (*backward) (adamix_insertion *self, int64_t layer, adamix_place place, adamix_view x, adamix_view dy,
+                          adamix_view dx);
+};
+
+/* Called when all gradients of a layer are complete (-1: those below the layers), top layer first: the room above may
+ * start their exchange. */
+typedef struct adamix_backward_hooks adamix_backward_hooks;
+struct adamix_backward_hooks {
+  adamix_err (*layer_ready) (adamix_backward_hooks *self, int64_t layer);
+};
+
+/* ---- forward and backward ---------------------------------------------------------------------------------------------- */
+
+/* Buffers of one forward and its backward, cut from one arena. */
+typedef struct adamix_workspace adamix_workspace;
+
+typedef struct adamix_workspace_size {
+  int64_t passes, tokens, sequences, longest; /* the largest batch */
+  bool backward;                              /* false: nothing is saved, layers share buffers */
+  bool weight_gradients;                      /* the backbone trains: save GEMM inputs too */
+  bool modules;                               /* an insertion will be used: its inputs are kept for its backward */
+  int64_t lowest_layer;                       /* backward ends in this layer, at its lowest module; nothing below is saved */
+} adamix_workspace_size;
+
+adamix_err adamix_workspace_create (adamix_workspace **out, const adamix_model *model,
+                                    const adamix_workspace_size *size);
+void adamix_workspace_destroy (adamix_workspace *workspace);
+size_t adamix_workspace_bytes (const adamix_workspace *workspace);
+
+typedef struct adamix_forward_args {
+  const adamix_batch *batch;
+  int64_t passes;
+  bool training;  /* dropout on */
+  float dropout;  /* rate of hidden states and attention probabilities alike */
+  uint64_t seed;
+  int64_t step;   /* keys the dropout masks */
+  adamix_insertion *insertion;    /* NULL: none */
+  adamix_backward_hooks *hooks;   /* NULL: none */
+} adamix_forward_args;
+
+/* Dropout places inside a layer (the `place` word of adamix_dropout). */
+typedef enum adamix_drop {
+  ADAMIX_DROP_EMBEDDINGS,
+  ADAMIX_DROP_PROBABILITIES,
+  ADAMIX_DROP_ATTENTION,
+  ADAMIX_DROP_FFN,
+  ADAMIX_DROP_HEAD
+} adamix_drop;
+
+/* The mask of (pass, layer, drop) for one sample under `args`; threshold 0 when not training.  Pure. */
+adamix_dropout adamix_dropout_of (const adamix_forward_args *args, int64_t pass, int64_t layer, adamix_drop drop,
+                                  int64_t sample);
+
+/* *hidden [passes * tokens, H] = the last layer's output, a view into the workspace. */
+adamix_err adamix_model_forward (const adamix_model *model, adamix_workspace *workspace,
+                                 const adamix_forward_args *args, adamix_view *hidden);
+/* Back-propagate dhidden [passes * tokens, H] (a view that adamix_workspace_gradient gave; overwritten) through the
+ * forward just done with the same args.  Gradients of trainable tensors and modules are added up. */
+adamix_err adamix_model_backward (adamix_model *model, adamix_workspace *workspace, const adamix_forward_args *args,
+                                  adamix_view dhidden);
+/* Where the head's backward writes: [passes * tokens, H] in the workspace, zeroed by this call. */
+adamix_view adamix_workspace_gradient (adamix_workspace *workspace, int64_t rows);
+
+/* ---- heads ---------------------------------------------------------------------------------------------------------- */
+
+typedef enum adamix_pool { ADAMIX_POOL_POOLER, ADAMIX_POOL_MEAN } adamix_pool;
+
+/* z = Linear (dropout (pooled)); pooled = tanh (pooler (h[CLS])) with the frozen pooler, or the mean of h over tokens. */
+typedef struct adamix_head adamix_head;
+
+/* `outputs` K; dropout is that of args.  Errors: EUSAGE if the pooler is asked for and the model has none. */
+adamix_err adamix_head_create (adamix_head **out, const adamix_model *model, adamix_pool pool, int64_t outputs,
+                               int64_t max_rows);
+void adamix_head_destroy (adamix_head *head);
+/* Announce "head.weight" [K,H] and "head.bias" [K]; link after allocation; initialise by seed: N(0, 0.02) and 0. */
+adamix_err adamix_head_announce (adamix_head *head, adamix_params *params);
+void adamix_head_link (adamix_head *head, adamix_params *params);
+void adamix_head_initialise (adamix_head *head, uint64_t seed);
+/* z [passes * sequences, K], pass after pass; a view into the head. */
+adamix_err adamix_head_forward (adamix_head *head, const adamix_forward_args *args, adamix_view hidden, adamix_view *z);
+/* dz [passes * sequences, K]: parameter gradients are added; dhidden (zeroed before) gets the gradient unless its data
+ * is NULL (nothing below the head trains). */
+adamix_err adamix_head_backward (adamix_head *head, const adamix_forward_args *args, adamix_view dz, adamix_view dhidden);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,243 @@
+/* adamix/tensor.h - dtypes, matrix views, trainable parameters, GEMM behind a table of backends, element kernels chosen
+ * at run time by the CPU.
+ *
+ * Matrices are row-major fp32.  Letters mean the same everywhere: T tokens (rows), H hidden, F FFN, N heads, D head
+ * size, R bottleneck, K labels.  Functions are Local; inside, work is spread over OpenMP threads in blocks whose size does
+ * not depend on the number of threads, so results do not either.                                                         */
+#ifndef ADAMIX_TENSOR_H
+#define ADAMIX_TENSOR_H
+
+#include <adamix/base.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* ---- dtypes ------------------------------------------------------------------------------------------------------ */
+
+/* X (name, bytes, name in safetensors) */
+#define ADAMIX_DTYPES(X)                                                                                     \
+  X (F64, 8, "F64")                                                                                          \
+  X (F32, 4, "F32")                                                                                          \
+  X (F16, 2, "F16")                                                                                          \
+  X (BF16, 2, "BF16")                                                                                        \
+  X (I64, 8, "I64")                                                                                          \
+  X (I32, 4, "I32")                                                                                          \
+  X (I16, 2, "I16")                                                                                          \
+  X (I8, 1, "I8")                                                                                            \
+  X (U8, 1, "U8")                                                                                            \
+  X (BOOL, 1, "BOOL")
+
+typedef enum adamix_dtype {
+#define ADAMIX_DTYPE_ENUM(name, bytes, text) ADAMIX_DTYPE_##name,
+  ADAMIX_DTYPES (ADAMIX_DTYPE_ENUM)
+#undef ADAMIX_DTYPE_ENUM
+    ADAMIX_DTYPE_COUNT
+} adamix_dtype;
+
+size_t adamix_dtype_bytes (adamix_dtype dtype);
+const char *adamix_dtype_name (adamix_dtype dtype);
+
+/* `count` values of F32, F16, BF16 or F64 (any alignment) to fp32.  Errors: EUNSUPPORTED for integers. */
+adamix_err adamix_dtype_to_f32 (adamix_dtype dtype, const void *from, int64_t count, float *to);
+
+/* ---- views ------------------------------------------------------------------------------------------------------- */
+
+/* A matrix somebody else owns: element (r, c) is data[r * stride + c]. */
+typedef struct adamix_view {
+  float *data;
+  int64_t rows, cols, stride;
+} adamix_view;
+
+static inline adamix_view
+adamix_view_of (float *data, int64_t rows, int64_t cols)
+{
+  return (adamix_view){ data, rows, cols, cols };
+}
+/* Rows first .. first + rows - 1. */
+static inline adamix_view
+adamix_view_rows (adamix_view x, int64_t first, int64_t rows)
+{
+  return (adamix_view){ x.data + first * x.stride, rows, x.cols, x.stride };
+}
+/* Columns first .. first + cols - 1. */
+static inline adamix_view
+adamix_view_cols (adamix_view x, int64_t first, int64_t cols)
+{
+  return (adamix_view){ x.data + first, x.rows, cols, x.stride };
+}
+
+/* ---- parameters -------------------------------------------------------------------------------------------------- */
+
+/* A trainable tensor.  Its values, gradient and "touched" flag lie in the set's contiguous arrays. */
+typedef struct adamix_param {
+  char *name; /* as in the stored files; owned */
+  int rank;
+  int64_t shape[2], count;
+  int64_t offset;      /* into the set's values and gradients */
+  float *value, *grad; /* [count], views into the set, NULL before adamix_params_allocate */
+  float *touched;      /* one float: above 0 if anything was added to grad in this step */
+  bool decay;          /* weight decay applies (weights; not biases) */
+} adamix_param;
+
+/* Parameters whose gradients are summed over the same communicator: one array, so one all-reduce; the touched flags lie
+ * behind the gradients and ride along. */
+typedef struct adamix_params {
+  adamix_param *row;
+  int64_t rows, capacity;
+  int64_t count;  /* values of all rows, each row's start rounded up to 16 */
+  float *values;  /* [count] */
+  float *grads;   /* [count + rows] */
+} adamix_params;
+
+/* Announce a tensor before allocation; its row index is *index.  `name` is copied.  Errors: ENOMEM. */
+adamix_err adamix_params_add (adamix_params *params, const char *name, int rank, int64_t rows, int64_t cols,
+                              bool decay, int64_t *index);
+/* Allocate values and gradients (zeroed) once all rows are known.  Errors: ENOMEM. */
+adamix_err adamix_params_allocate (adamix_params *params);
+void adamix_params_zero_grads (adamix_params *params);
+void adamix_params_destroy (adamix_params *params);
+
+/* ---- GEMM -------------------------------------------------------------------------------------------------------- */
+
+typedef struct adamix_gemm_backend adamix_gemm_backend;
+
+/* "auto" (the fastest that this machine has), "onednn" or "blas".  Errors: EUSAGE for another name, EUNSUPPORTED for one
+ * that this build or CPU lacks; both name what there is. */
+adamix_err adamix_gemm_select (const adamix_gemm_backend **out, const char *name);
+const char *adamix_gemm_name (const adamix_gemm_backend *backend);
+
+/* C [m,n] = alpha op(A) op(B) + beta C, row-major with leading dimensions; op is transposition where trans is set. */
+typedef struct adamix_gemm_args {
+  bool trans_a, trans_b;
+  int64_t m, n, k;
+  float alpha;
+  const float *a;
+  int64_t lda;
+  const float *b;
+  int64_t ldb;
+  float beta;
+  float *c;
+  int64_t ldc;
+} adamix_gemm_args;
+
+/* Any shape, zero included.  The inner dimension is never split over threads.  Errors: ENOMEM. */
+adamix_err adamix_gemm (const adamix_gemm_backend *backend, const adamix_gemm_args *args);
+
+/* A linear layer with frozen weights: W [N,K] and its transpose, packed once for the backend, and a bias [N].
+ * Rows of x and y are processed in fixed blocks; nothing is allocated or compiled after creation. */
+typedef struct adamix_linear adamix_linear;
+
+/* `blocks` matrices W_i [n_i, K] (row-major, K = cols) stand below each other (query, key, value in one GEMM).  bias may
+ * hold NULL (zeros).  Source memory is not needed afterwards.  `backward` is false if no input gradient will be asked.
+ * Errors: ENOMEM, EUNSUPPORTED. */
+typedef struct adamix_linear_source {
+  int blocks;
+  const float *weight[3], *bias[3];
+  int64_t rows[3], cols;
+} adamix_linear_source;
+adamix_err adamix_linear_create (adamix_linear **out, const adamix_gemm_backend *backend,
+                                 const adamix_linear_source *source, bool backward);
+/* The weights changed (a trainable backbone): pack again from the same shapes. */
+adamix_err adamix_linear_repack (adamix_linear *linear, const adamix_linear_source *source);
+void adamix_linear_destroy (adamix_linear *linear);
+
+/* y [T,N] = x [T,K] W^T + b.  Buffers have room for rows rounded up to ADAMIX_ROW_BLOCK rows; the rows above T may be
+ * overwritten with anything finite. */
+#define ADAMIX_ROW_BLOCK 64
+adamix_err adamix_linear_forward (const adamix_linear *linear, adamix_view x, adamix_view y);
+/* dx [T,K] = dy [T,N] W. */
+adamix_err adamix_linear_backward_input (const adamix_linear *linear, adamix_view dy, adamix_view dx);
+/* dW [N,K] += dy^T x and db [N] += column sums of dy; either may be NULL. */
+adamix_err adamix_linear_backward_weight (const adamix_gemm_backend *backend, adamix_view dy, adamix_view x, float *dw,
+                                          float *db);
+
+/* ---- element kernels ---------------------------------------------------------------------------------------------- */
+
+/* Activations by their names in config.json: X (name, text). gelu is the erf form, gelu_new the tanh form. */
+#define ADAMIX_ACTIVATIONS(X)                                                                                \
+  X (GELU, "gelu")                                                                                           \
+  X (GELU_NEW, "gelu_new")                                                                                   \
+  X (RELU, "relu")                                                                                           \
+  X (SILU, "silu")                                                                                           \
+  X (TANH, "tanh")
+typedef enum adamix_activation {
+#define ADAMIX_ACTIVATION_ENUM(name, text) ADAMIX_ACTIVATION_##name,
+  ADAMIX_ACTIVATIONS (ADAMIX_ACTIVATION_ENUM)
+#undef ADAMIX_ACTIVATION_ENUM
+    ADAMIX_ACTIVATION_COUNT
+} adamix_activation;
+
+/* Which elements of a row (or of an attention matrix) are dropped: 16 random bits of a counter each.  The element number
+ * e = 128 c + 16 l + b draws lane l (word l / 2, lower half first) of philox (key, {16 c + b, sample, step, place}).
+ * keep = lane >= threshold; kept elements are multiplied by scale = 1 / (1 - threshold / 65536). */
+typedef struct adamix_dropout {
+  adamix_rng rng;
+  uint32_t sample, step, place; /* place packs pass << 24 | layer << 8 | ADAMIX_DROP_... */
+  uint32_t threshold;           /* round (65536 p); 0: nothing is dropped */
+  float scale;
+} adamix_dropout;
+
+/* One attention head of one sequence: q, k, v [n,D] with row stride `stride`; scale = 1 / sqrt (D).
+ * `scratch` has adamix_attention_scratch (n, D) floats of the calling thread's. */
+typedef struct adamix_attention_head {
+  int64_t n, d;
+  const float *q, *k, *v;
+  int64_t stride;
+  float scale;
+  adamix_dropout dropout; /* element number i * n16 + j of query i, key j; n16 = n rounded up to 16 */
+  float *scratch;
+} adamix_attention_head;
+size_t adamix_attention_scratch (int64_t n, int64_t d);
+
+/* The table of one instruction set.  Kernels are single-threaded; loops over rows and heads are the callers'. */
+typedef struct adamix_kernels {
+  const char *isa; /* "reference", "avx2", "avx512" */
+  /* y[i] = f (x[i]); dx[i] = dy[i] f'(x[i]).  May alias. */
+  void (*activate[ADAMIX_ACTIVATION_COUNT]) (int64_t n, const float *x, float *y);
+  void (*activate_backward[ADAMIX_ACTIVATION_COUNT]) (int64_t n, const float *x, const float *dy, float *dx);
+  /* x[i] *= keep * scale, elements first_element.. must start at a multiple of 128; n any. */
+  void (*dropout) (const adamix_dropout *dropout, int64_t n, float *x);
+  /* One row: s = dropout (h) + skip; xhat = (s - mean s) rstd; y = gamma xhat + beta; rstd = 1/sqrt (var s + eps).
+   * skip NULL is 0; xhat NULL is not stored; h, y may alias; dropout NULL: none. */
+  void (*residual_norm) (int64_t H, const float *h, const float *skip, const adamix_dropout *dropout, const float *gamma,
+                         const float *beta, float eps, float *y, float *xhat, float *rstd);
+  /* One row: ds = LayerNorm backward of dy; dskip = ds; dh = ds through the same dropout.  dgamma, dbeta [H] are added
+   * to unless NULL.  dh and dskip may alias dy, and each other only without dropout. */
+  void (*residual_norm_backward) (int64_t H, const float *dy, const float *xhat, float rstd, const float *gamma,
+                                  const adamix_dropout *dropout, float *dh, float *dskip, float *dgamma, float *dbeta);
+  /* out [n,D] (row stride out_stride) = dropout (softmax (scale q k^T)) v */
+  void (*attention) (const adamix_attention_head *head, float *out, int64_t out_stride);
+  /* dq, dk, dv [n,D] (row stride d_stride) from dout; everything else is computed again. */
+  void (*attention_backward) (const adamix_attention_head *head, const float *dout, int64_t dout_stride, float *dq,
+                              float *dk, float *dv, int64_t d_stride);
+  /* y += a x; y = a x; sum of squares in fp64. */
+  void (*axpy) (int64_t n, float a, const float *x, float *y);
+  void (*scale) (int64_t n, float a, float *x);
+  double (*sum_squares) (int64_t n, const float *x);
+  /* out[c] += sum over rows r of x[r * stride + c] */
+  void (*column_sums) (int64_t rows, int64_t cols, const float *x, int64_t stride, float *out);
+  /* AdamW in transformers' former form, one pass (REFERENCE.md section 2): m = b1 m + (1 - b1) g; v = b2 v + (1 - b2) g^2;
+   * p -= step_size m / (sqrt v + eps); p -= decay p;  g = grad_scale * grad, step_size and decay hold the learning rate */
+  void (*adamw) (int64_t n, float *p, const float *grad, float grad_scale, float *m, float *v, float b1, float b2,
+                 float eps, float step_size, float decay);
+} adamix_kernels;
+
+/* The best table for this CPU, or that named by `isa` ("auto" or NULL: best; "reference", "avx2", "avx512").
+ * Errors: EUNSUPPORTED if this CPU lacks it, EUSAGE for an unknown name. */
+adamix_err adamix_kernels_select (const adamix_kernels **out, const char *isa);
+
+/* How tensors are computed in this process: handed down to model, adapt and train. */
+typedef struct adamix_compute {
+  const adamix_gemm_backend *gemm;
+  const adamix_kernels *kernels;
+  int threads;
+} adamix_compute;
+
+/* threads 0: as many as OpenMP would take.  Sets the number of OpenMP threads and keeps the BLAS single-threaded. */
+adamix_err adamix_compute_select (adamix_compute *out, const char *gemm, const char *isa, int threads);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
