@@ -169,13 +169,14 @@ typedef enum adamix_activation {
 } adamix_activation;
 
 /* Which elements of a row (or of an attention matrix) are dropped: 16 random bits of a counter each.  The element number
- * e = 128 c + 16 l + b draws lane l (word l / 2, lower half first) of philox (key, {16 c + b, sample, step, place}).
+ * e = 128 c + 16 l + b draws lane l (word l / 2, lower half first) of philox (key, {first_block + 16 c + b, sample, step, place}).
  * keep = lane >= threshold; kept elements are multiplied by scale = 1 / (1 - threshold / 65536). */
 typedef struct adamix_dropout {
   adamix_rng rng;
   uint32_t sample, step, place; /* place packs pass << 24 | layer << 8 | ADAMIX_DROP_... */
   uint32_t threshold;           /* round (65536 p); 0: nothing is dropped */
   float scale;
+  uint32_t first_block; /* row of token t in a sequence: t * 16 * ceil (H / 128), so rows never share a block */
 } adamix_dropout;
 
 /* One attention head of one sequence: q, k, v [n,D] with row stride `stride`; scale = 1 / sqrt (D).
