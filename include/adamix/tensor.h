@@ -80,6 +80,8 @@ typedef struct adamix_param {
   bool decay;          /* weight decay applies (weights; not biases) */
 } adamix_param;
 
+#define ADAMIX_PARAMS_RIDERS 8
+
 /* Parameters whose gradients are summed over the same communicator: one array, so one all-reduce; the touched flags lie
  * behind the gradients and ride along. */
 typedef struct adamix_params {
@@ -87,7 +89,8 @@ typedef struct adamix_params {
   int64_t rows, capacity;
   int64_t count;  /* values of all rows, each row's start rounded up to 16 */
   float *values;  /* [count] */
-  float *grads;   /* [count + rows] */
+  float *grads;   /* [count + rows + ADAMIX_PARAMS_RIDERS] */
+  float *riders;  /* the last ADAMIX_PARAMS_RIDERS of grads: the step's own scalars, summed in the same all-reduce */
 } adamix_params;
 
 /* Announce a tensor before allocation; its row index is *index.  `name` is copied.  Errors: ENOMEM. */

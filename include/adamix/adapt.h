@@ -1,0 +1,141 @@
+/* adamix/adapt.h - adaptation modules, the bank of M experts a layer, routes, the AdaMix loss.
+ *
+ * A module is a bottleneck adapter: a (x) = Up (gelu (Down (x))), y = x + a (x); Down [R,H], Up [H,R].
+ * A bank holds, in each layer, the experts this rank owns ("local" experts) of Down and of Up apart; a shared projection
+ * has the one expert j = 0 (AdaMix, section 3.4).  Routes say which expert serves which rows.  All functions are Local. */
+#ifndef ADAMIX_ADAPT_H
+#define ADAMIX_ADAPT_H
+
+#include <adamix/model.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* ---- the bank -------------------------------------------------------------------------------------------------------- */
+
+typedef enum adamix_projection { ADAMIX_DOWN, ADAMIX_UP, ADAMIX_PROJECTIONS } adamix_projection;
+
+/* Which projections have one copy for all experts; a set of bits, 1 << projection. */
+typedef enum adamix_share { ADAMIX_SHARE_NONE = 0, ADAMIX_SHARE_DOWN = 1, ADAMIX_SHARE_UP = 2, ADAMIX_SHARE_BOTH = 3 } adamix_share;
+
+typedef struct adamix_bank_shape {
+  int64_t layers, hidden, bottleneck, experts; /* L, H, R, M */
+  adamix_share share;
+  adamix_activation activation;
+} adamix_bank_shape;
+
+/* Copies of a projection in a layer: 1 if it is shared, else M. */
+int64_t adamix_bank_copies (const adamix_bank_shape *shape, adamix_projection projection);
+/* Parameters of all experts and those of the merged module (the head apart). */
+int64_t adamix_bank_trainable_parameters (const adamix_bank_shape *shape);
+int64_t adamix_bank_merged_parameters (const adamix_bank_shape *shape);
+
+/* A local expert of one projection of one layer. */
+typedef struct adamix_expert {
+  int64_t number; /* j, 0 <= j < M */
+  adamix_param *weight, *bias; /* rows of a params set; NULL before adamix_bank_link */
+  int64_t weight_row, bias_row;
+} adamix_expert;
+
+typedef struct adamix_expert_list {
+  adamix_expert *expert; /* ascending numbers */
+  int64_t count;
+} adamix_expert_list;
+
+typedef struct adamix_bank {
+  adamix_bank_shape shape;
+  adamix_expert_list *local[ADAMIX_PROJECTIONS]; /* [L] each */
+} adamix_bank;
+
+/* A bank whose layer i owns the experts j with owned[i * M + j]; NULL: all of them.  Announces its tensors
+ * ("layers.{i}.ffn.experts.{j}.down.weight", ...) layer by layer, Down before Up, weight before bias, ascending j:
+ * shared projections in `shared`, the others in `experts` (both borrowed only for this call; they may be the same set).
+ * With M = 1 nothing is shared. */
+adamix_err adamix_bank_create (adamix_bank **out, const adamix_bank_shape *shape, const bool *owned,
+                               adamix_params *shared, adamix_params *experts);
+/* After adamix_params_allocate: let the experts point to their rows (sets borrowed for the bank's life). */
+void adamix_bank_link (adamix_bank *bank, adamix_params *shared, adamix_params *experts);
+void adamix_bank_destroy (adamix_bank *bank);
+/* Weights ~ N(0, 0.02), biases 0; keyed by (seed, layer, projection, expert): the same on any number of ranks. */
+void adamix_bank_initialise (adamix_bank *bank, uint64_t seed);
+
+/* ---- routes ------------------------------------------------------------------------------------------------------------ */
+
+/* Rows row .. row + rows - 1 are served by local expert number `slot` of the layer's list. */
+typedef struct adamix_span {
+  int64_t row, rows, slot;
+} adamix_span;
+
+/* Per projection and layer a list of spans that covers all rows once, in ascending order. */
+typedef struct adamix_route {
+  int64_t layers, capacity;               /* capacity: spans a list can hold */
+  adamix_span *span[ADAMIX_PROJECTIONS];  /* [L * capacity] */
+  int64_t *count[ADAMIX_PROJECTIONS];     /* [L] */
+} adamix_route;
+
+adamix_err adamix_route_create (adamix_route *out, int64_t layers, int64_t capacity);
+void adamix_route_destroy (adamix_route *route);
+
+/* What a routing policy may look at. */
+typedef struct adamix_route_context {
+  uint64_t seed;
+  int64_t step, shard;      /* shard 0 in replicated placement */
+  int64_t passes, tokens;   /* rows of a pass */
+  int64_t sequences;
+  const int64_t *offset;    /* [sequences + 1], rows of the sequences within a pass */
+  const int64_t *sample;    /* [sequences] global numbers of the examples */
+} adamix_route_context;
+
+/* A row of the table of routing policies: fills the route of one step. */
+typedef struct adamix_route_policy {
+  const char *name;
+  const char *help;
+  /* spans a list needs for a batch of `sequences` and `tokens` rows a pass */
+  int64_t (*capacity) (int64_t passes, int64_t sequences, int64_t tokens);
+  void (*fill) (const adamix_bank *bank, const adamix_route_context *context, adamix_route *route);
+} adamix_route_policy;
+
+/* "stochastic" (AdaMix, section 3.1: one draw a pass, layer and projection, uniform among the local experts, Down and Up
+ * independent), and for inference "stochastic-sentence" and "stochastic-token" (one draw a sentence or token).
+ * Draws are keyed by (seed, step, pass, layer, projection, shard[, sample, token]).  NULL for an unknown name. */
+const adamix_route_policy *adamix_route_policy_find (const char *name);
+/* Every row to local expert `slot` of both projections (modulo their counts): merged inference (slot 0), one fixed route. */
+void adamix_route_fixed (const adamix_bank *bank, int64_t rows, int64_t slot, adamix_route *route);
+
+/* ---- the modules inside a layer ---------------------------------------------------------------------------------------- */
+
+/* The insertion that serves a bank: pass &inserted->insertion as adamix_forward_args.insertion.  Fill `route` before each
+ * forward. */
+typedef struct adamix_inserted_bank adamix_inserted_bank;
+adamix_err adamix_inserted_bank_create (adamix_inserted_bank **out, const adamix_bank *bank,
+                                        const adamix_compute *compute, int64_t rows, int64_t route_capacity,
+                                        bool backward);
+void adamix_inserted_bank_destroy (adamix_inserted_bank *inserted);
+adamix_route *adamix_inserted_bank_route (adamix_inserted_bank *inserted);
+adamix_insertion *adamix_inserted_bank_insertion (adamix_inserted_bank *inserted);
+
+/* ---- the loss ---------------------------------------------------------------------------------------------------------- */
+
+typedef struct adamix_loss_args {
+  int64_t examples, outputs, passes; /* n, K; passes 1 or 2 */
+  const int32_t *label;              /* [n], or NULL: regression */
+  const float *target;               /* [n], or NULL */
+  double scale;                      /* 1 / B of the global batch: sums over ranks give the mean */
+  double consistency;                /* weight; 0 with one pass */
+} adamix_loss_args;
+
+typedef struct adamix_loss {
+  double task, consistency; /* scaled sums over this rank's examples; the total is their sum */
+} adamix_loss;
+
+/* Task loss on pass 1 and consistency between passes 1 and 2 (AdaMix, section 3.2; p = softmax z, sg = stop-gradient):
+ *   L = CE (z1, y) + c/2 [KL (sg p2 || p1) + KL (sg p1 || p2)]   dz1 += c/2 (p1 - p2)   dz2 = c/2 (p2 - p1)
+ * Regression (K = 1): mean squared error on pass 1, no consistency term.
+ * z, dz [passes * n, K], pass after pass; dz is overwritten.  `consistency` in *out holds the weight already. */
+void adamix_loss_compute (const adamix_loss_args *args, adamix_view z, adamix_view dz, adamix_loss *out);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
