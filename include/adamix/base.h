@@ -22,6 +22,13 @@
 extern "C" {
 #endif
 
+/* ---- version ----------------------------------------------------------------------------------------------------- */
+
+/* The release, "0.1.0", and the git revision that was built, "unknown" outside a repository; "-dirty" is appended
+ * where files differed from it.  Views, valid for ever.  Pure. */
+const char *adamix_version (void);
+const char *adamix_revision (void);
+
 /* ---- errors ------------------------------------------------------------------------------------------------------ */
 
 /* The one list of errors: X (name, exit status of the binary, text). */
@@ -45,7 +52,7 @@ typedef enum adamix_err {
 #undef ADAMIX_ERR_ENUM
 } adamix_err;
 
-#define ADAMIX_PRINTF(format, first) __attribute__ ((format (printf, format, first)))
+#define ADAMIX_PRINTF(index, first) __attribute__ ((format (printf, index, first)))
 
 /* Keep a message for the calling thread and return `code`, so that `return adamix_err_set (...)` reads well. */
 adamix_err adamix_err_set (adamix_err code, const char *format, ...) ADAMIX_PRINTF (2, 3);

@@ -168,6 +168,7 @@ typedef struct adamix_head adamix_head;
 adamix_err adamix_head_create (adamix_head **out, const adamix_model *model, adamix_pool pool, int64_t outputs,
                                int64_t max_rows);
 void adamix_head_destroy (adamix_head *head);
+int64_t adamix_head_outputs (const adamix_head *head); /* K */
 /* Announce "head.weight" [K,H] and "head.bias" [K]; link after allocation; initialise by seed: N(0, 0.02) and 0. */
 adamix_err adamix_head_announce (adamix_head *head, adamix_params *params);
 void adamix_head_link (adamix_head *head, adamix_params *params);

@@ -1,0 +1,218 @@
+/* adamix/train.h - from a configuration to a run: methods, optimizer, schedule, step, loop, evaluation, checkpoints, the
+ * files of a run, and the finished module ("adapter") that eval and predict read.
+ *
+ * Functions that take a placement or a communicator are Collective over it; the others are Local.                        */
+#ifndef ADAMIX_TRAIN_H
+#define ADAMIX_TRAIN_H
+
+#include <adamix/data.h>
+#include <adamix/merge.h>
+#include <adamix/metrics.h>
+#include <adamix/parallel.h>
+
+#include <signal.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* ---- configuration ------------------------------------------------------------------------------------------------- */
+
+/* A row of the table of methods. */
+typedef struct adamix_method {
+  const char *name; /* "adamix", "adapter", "head" */
+  const char *help;
+  bool modules;        /* adaptation modules in every layer */
+  bool many;           /* M experts and stochastic routes; else one module */
+  bool consistency;    /* two passes and the consistency loss */
+  double learning_rate; /* default of --lr */
+} adamix_method;
+
+/* NULL for an unknown name. */
+const adamix_method *adamix_method_find (const char *name);
+
+/* The options of `adamix train`, filled by adamix_options_store from adamix_train_options.  Strings are views. */
+typedef struct adamix_train_config {
+  const char *model, *output;
+  const char *task, *data;
+  const char *train_file, *dev_file, *test_file, *text_column, *pair_column, *label_column;
+  int task_type; /* adamix_task_type */
+  const char *method, *route, *merge, *placement;
+  int64_t experts, rank;
+  int share; /* adamix_share */
+  double consistency;
+  int64_t experts_per_rank;
+  double epochs;
+  int64_t max_steps, batch;
+  double lr; /* 0: the method's */
+  double weight_decay, warmup, clip;
+  int64_t max_length;
+  double dropout;
+  int pool; /* 0 auto, 1 pooler, 2 mean */
+  int64_t seed;
+  const char *precision, *gemm, *kernels;
+  int64_t threads;
+  const char *eval_every, *save_every; /* "epoch", "never" or a number of steps */
+  int64_t log_every, keep;
+  int select; /* 0 last, 1 best */
+  bool resume, force;
+  int64_t limit_train;
+  const char *recipe, *config;
+} adamix_train_config;
+
+/* The table behind --help, --config, recipes and run.json. */
+const adamix_option *adamix_train_options (int *count);
+/* Set a recipe's values (source RECIPE).  Errors: EUSAGE for an unknown name, listing what there is. */
+adamix_err adamix_recipe_apply (adamix_options *options, const char *name);
+/* Contradictions and missing options: EUSAGE naming them.  Resolves the default learning rate. */
+adamix_err adamix_train_config_check (adamix_train_config *config);
+/* The task of a configuration: a row of the table, or own data.  Errors: EUSAGE. */
+adamix_err adamix_train_config_task (const adamix_train_config *config, adamix_task *task);
+
+/* ---- schedule and optimizer ------------------------------------------------------------------------------------------ */
+
+/* Learning rate of update `step` (from 0) of `total`: linear warm-up over ceil (warmup * total) updates from 0, then
+ * linear to 0.  Pure. */
+double adamix_schedule_linear (double peak, double warmup, int64_t step, int64_t total);
+
+/* AdamW as the published code uses it; t of a parameter counts from its first gradient. */
+typedef struct adamix_optimizer {
+  adamix_params *params;     /* borrowed */
+  const adamix_kernels *kernels;
+  float *first, *second;     /* moments [count]; owned */
+  float *steps;              /* t [rows], whole numbers; owned */
+  double beta1, beta2, epsilon, weight_decay;
+} adamix_optimizer;
+
+adamix_err adamix_optimizer_create (adamix_optimizer *out, adamix_params *params, const adamix_kernels *kernels,
+                                    double weight_decay);
+void adamix_optimizer_destroy (adamix_optimizer *optimizer);
+/* One update of all touched rows and of those touched before, with gradients times grad_scale (clipping):
+ *   m = b1 m + (1 - b1) g;  v = b2 v + (1 - b2) g^2;  p -= lr sqrt (1 - b2^t) / (1 - b1^t) m / (sqrt v + eps);
+ *   p -= lr wd p (weights only) */
+void adamix_optimizer_update (adamix_optimizer *optimizer, double lr, double grad_scale);
+
+/* ---- finished modules -------------------------------------------------------------------------------------------------- */
+
+/* A bank and a head outside of training, values only: what a file holds. */
+typedef struct adamix_module {
+  bool has_bank;
+  adamix_bank_shape shape;
+  adamix_params params; /* rows of the bank, then of the head */
+  adamix_bank *bank;    /* NULL for method head */
+  adamix_head *head;
+} adamix_module;
+
+/* `shape` NULL: a head alone.  max_rows: sequences a forward may hold. */
+adamix_err adamix_module_create (adamix_module *out, const adamix_model *model, const adamix_bank_shape *shape,
+                                 adamix_pool pool, int64_t outputs, int64_t max_rows);
+void adamix_module_destroy (adamix_module *module);
+/* Rows to and from a safetensors file; names and shapes must agree.  Errors: EIO, EFORMAT. */
+adamix_err adamix_module_write (const adamix_module *module, const char *path);
+adamix_err adamix_module_read (adamix_module *module, const char *path);
+/* Copy the values of the rows that both have, by name. */
+void adamix_params_copy (const adamix_params *from_rows, const float *from, const adamix_params *to_rows, float *to);
+
+/* What adamix_config.json says of a module folder. */
+typedef struct adamix_adapter_config {
+  char *method, *task, *metric, *metrics, *base_sha256; /* owned */
+  adamix_task_type type;
+  adamix_labels labels;
+  adamix_pool pool;
+  int64_t max_length, step;
+  bool has_bank;
+  adamix_bank_shape shape; /* of what the file beside it holds: one expert for a merged module */
+} adamix_adapter_config;
+
+void adamix_adapter_config_destroy (adamix_adapter_config *config);
+int64_t adamix_adapter_outputs (const adamix_adapter_config *config); /* K: labels, or 1 for regression */
+
+/* A module folder: adamix_config.json beside adapter.safetensors (merged) or experts.safetensors. */
+adamix_err adamix_adapter_write (const char *folder, const char *file, const adamix_adapter_config *config,
+                                 const adamix_module *module, const adamix_model *model);
+/* `path` is RUN, RUN/merged or RUN/experts.  `experts`: the folder with all experts is wanted (EUSAGE if there is none).
+ * *folder (owned) is where it was found, *file its safetensors file (owned). */
+adamix_err adamix_adapter_locate (const char *path, bool experts, char **folder, char **file);
+adamix_err adamix_adapter_read_config (adamix_adapter_config *out, const char *folder);
+/* Locate, read and check against the model (a module trained on other weights is refused by hash: EDATA). */
+adamix_err adamix_adapter_open (adamix_adapter_config *config, adamix_module *module, const char *path, bool experts,
+                                const adamix_model *model, int64_t max_rows);
+
+/* ---- inference ----------------------------------------------------------------------------------------------------------- */
+
+/* Which experts serve a forward: the table of --inference.  policy NULL: fixed local expert `slot`. */
+typedef struct adamix_inference_route {
+  const adamix_route_policy *policy;
+  int64_t slot, draw;
+  uint64_t seed;
+} adamix_inference_route;
+
+/* Forward without dropout over whatever batches come. */
+typedef struct adamix_inference {
+  const adamix_model *model;  /* borrowed */
+  const adamix_compute *compute;
+  adamix_module *module;      /* borrowed */
+  adamix_workspace *workspace;
+  adamix_inserted_bank *inserted;
+  adamix_batch batch;
+} adamix_inference;
+
+#define ADAMIX_INFERENCE_SEQUENCES 32 /* examples a batch of evaluation and prediction */
+
+adamix_err adamix_inference_create (adamix_inference *out, const adamix_model *model, const adamix_compute *compute,
+                                    adamix_module *module, int64_t max_length);
+void adamix_inference_destroy (adamix_inference *inference);
+/* Logits z [n, K] of the examples chosen[0 .. n), n <= ADAMIX_INFERENCE_SEQUENCES. */
+adamix_err adamix_inference_run (adamix_inference *inference, const adamix_dataset *dataset, const int64_t *chosen,
+                                 int64_t n, const adamix_inference_route *route, float *z);
+
+/* The numbers of one evaluation.  value[i] belongs to the i-th name of the task's `metrics`. */
+#define ADAMIX_EVALUATION_METRICS 4
+typedef struct adamix_evaluation {
+  int64_t examples, metrics;
+  char name[ADAMIX_EVALUATION_METRICS][32];
+  double value[ADAMIX_EVALUATION_METRICS];
+  double loss;     /* mean task loss */
+  double majority; /* share of the most frequent class; NaN for regression */
+  double seconds;
+} adamix_evaluation;
+
+/* Evaluate on a labelled dataset, batches dealt to the ranks.  `metrics` as in the task ("accuracy|f1").  z, if not NULL,
+ * gets all logits [examples, K].  Collective over comm. */
+adamix_err adamix_evaluate (adamix_comm *comm, adamix_inference *inference, const adamix_dataset *dataset,
+                            const char *metrics, const adamix_inference_route *route, adamix_evaluation *out, float *z);
+/* By name; NaN if it was not computed. */
+double adamix_evaluation_value (const adamix_evaluation *evaluation, const char *metric);
+
+/* ---- a run ------------------------------------------------------------------------------------------------------------------ */
+
+/* What the driver hands to a run. */
+typedef struct adamix_train_args {
+  const adamix_train_config *config;
+  const adamix_options *options; /* for run.json */
+  adamix_comm *world;
+  adamix_log *log;               /* NULL on all ranks but one */
+  const volatile sig_atomic_t *stop; /* set by a signal handler: checkpoint and end with ESTOPPED */
+  int threads;                   /* of this rank */
+} adamix_train_args;
+
+/* What a finished run has to tell; also stored as all_results.json. */
+typedef struct adamix_train_results {
+  bool has_dev, has_test;
+  adamix_evaluation dev, test;
+  int64_t steps, best_step;
+  double train_seconds, tokens_per_second;
+  char metric[32]; /* the task's main metric */
+  char *merged;    /* folder of the module to ship; owned */
+  int64_t merged_bytes, merged_parameters, head_parameters;
+} adamix_train_results;
+
+/* Train, evaluate, write RUN.  Errors: anything; ESTOPPED after a checkpoint on a stop flag.  All ranks return alike.
+ * Collective over args->world. */
+adamix_err adamix_train_run (const adamix_train_args *args, adamix_train_results *results);
+void adamix_train_results_destroy (adamix_train_results *results);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
