@@ -1,0 +1,10 @@
+#include <adamix/base.h>
+
+#include <stdio.h>
+
+int
+main (void)
+{
+  printf ("adamix %s\n", adamix_version ());
+  return 0;
+}

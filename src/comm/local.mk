@@ -1,0 +1,1 @@
+# src/comm: sources of this room, one libadamix_la_SOURCES line each.

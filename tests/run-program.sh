@@ -1,0 +1,37 @@
+#!/usr/bin/env bash
+# run-program.sh PROGRAM - run a compiled test and print TAP.
+# A unit test reports its own cases.  A program under tests/mpi is one case for each number of ranks, told by its status.
+set -u
+program=$1
+export OMPI_MCA_pml="${OMPI_MCA_pml:-ob1}" OMPI_MCA_mpi_yield_when_idle=1
+if [ "$(id -u)" = 0 ]; then export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1; fi
+
+run_unit () {
+  local output status
+  output=$("$program" --tap 2>&1)
+  status=$?
+  printf '%s\n' "$output"
+  # A failed case is counted by its line; any other failure of the program has to be told by the status.
+  if [ "$status" -ne 0 ] && grep -q '^not ok' <<< "$output"; then status=0; fi
+  return "$status"
+}
+
+run_mpi () {
+  local ranks output status case=0
+  local counts=${ADAMIX_TEST_RANKS:-1 2 3 4}
+  echo "1..$(wc -w <<< "$counts")"
+  for ranks in $counts; do
+    case=$((case + 1))
+    output=$(OMP_NUM_THREADS=1 timeout "${ADAMIX_TEST_TIMEOUT:-300}" "${MPIRUN:-mpirun}" --oversubscribe -n "$ranks" "$program" 2>&1)
+    status=$?
+    if [ -n "$output" ]; then sed 's/^/# /' <<< "$output"; fi
+    if [ "$status" -eq 77 ]; then echo "ok $case - $ranks ranks # SKIP"
+    elif [ "$status" -eq 0 ]; then echo "ok $case - $ranks ranks"
+    else echo "not ok $case - $ranks ranks, status $status"; fi
+  done
+}
+
+case $program in
+  *tests/mpi/*) run_mpi ;;
+  *) run_unit ;;
+esac

@@ -1,0 +1,1 @@
+# tests/unit/base: one program a line of check_PROGRAMS and TESTS.
