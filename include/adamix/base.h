@@ -170,6 +170,12 @@ adamix_err adamix_directory_remove (const char *path);
 /* Write a whole file: under a temporary name in the same folder, synced, then renamed: readers see the old file or the
  * new one, never a part.  Errors: EIO (a full disk, named); the temporary file is gone then. */
 adamix_err adamix_file_write (const char *path, const void *data, size_t size);
+/* The same for a file that lies in memory in pieces, written in their order. */
+typedef struct adamix_file_piece {
+  const void *data; /* borrowed */
+  size_t size;
+} adamix_file_piece;
+adamix_err adamix_file_write_pieces (const char *path, const adamix_file_piece *piece, int64_t pieces);
 
 /* SHA-256 of a file or of memory as 64 lower-case hexadecimal digits and '\0'.  Errors: EIO. */
 typedef struct adamix_sha256 {
@@ -186,7 +192,8 @@ adamix_err adamix_json_load (json_t **out, const char *path);
 adamix_err adamix_json_store (const json_t *value, const char *path, bool compact);
 
 /* Typed members of `object`; `where` (a path) is named in messages.  Missing: EFORMAT, unless `required` is false, then
- * *out stays as it is.  Wrong type or, for integers, outside [min, max]: EFORMAT.  Strings are views into the object. */
+ * *out stays as it is, also for null.  Wrong type or, for integers, outside [min, max]: EFORMAT.  Strings are views into
+ * the object. */
 adamix_err adamix_json_integer (const json_t *object, const char *where, const char *key, bool required, int64_t min,
                                 int64_t max, int64_t *out);
 adamix_err adamix_json_real (const json_t *object, const char *where, const char *key, bool required, double *out);

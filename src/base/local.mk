@@ -1,1 +1,13 @@
-# src/base: sources of this room, one libadamix_la_SOURCES line each.
+libadamix_la_SOURCES += \
+  %D%/clock.c \
+  %D%/err.c \
+  %D%/file.c \
+  %D%/json.c \
+  %D%/log.c \
+  %D%/memory.c \
+  %D%/options.c \
+  %D%/options.h \
+  %D%/options_help.c \
+  %D%/options_value.c \
+  %D%/rng.c \
+  %D%/sha256.c

@@ -1,0 +1,44 @@
+#include <adamix/base.h>
+
+#include <inttypes.h>
+#include <string.h>
+#include <time.h>
+
+double
+adamix_clock (void)
+{
+  struct timespec now;
+  clock_gettime (CLOCK_MONOTONIC, &now);
+  return (double) now.tv_sec + 1e-9 * (double) now.tv_nsec;
+}
+
+/* Value of a line "Key:   123 kB" of a file of /proc, in bytes; 0 where there is none. */
+static int64_t
+proc_bytes (const char *path, const char *key)
+{
+  FILE *stream = fopen (path, "re");
+  if (!stream) return 0;
+  char line[256];
+  int64_t kib = 0;
+  size_t length = strlen (key);
+  while (fgets (line, sizeof line, stream)) {
+    if (strncmp (line, key, length) != 0 || line[length] != ':') continue;
+    if (sscanf (line + length + 1, "%" SCNd64, &kib) != 1) kib = 0;
+    break;
+  }
+  fclose (stream);
+  return kib * 1024;
+}
+
+/* Not getrusage(): its maximum survives exec(), so that it may be the one of the shell or launcher. */
+int64_t
+adamix_memory_peak_rss (void)
+{
+  return proc_bytes ("/proc/self/status", "VmHWM");
+}
+
+int64_t
+adamix_memory_pss (void)
+{
+  return proc_bytes ("/proc/self/smaps_rollup", "Pss");
+}
