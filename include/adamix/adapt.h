@@ -59,6 +59,8 @@ void adamix_bank_link (adamix_bank *bank, adamix_params *shared, adamix_params *
 void adamix_bank_destroy (adamix_bank *bank);
 /* Weights ~ N(0, 0.02), biases 0; keyed by (seed, layer, projection, expert): the same on any number of ranks. */
 void adamix_bank_initialise (adamix_bank *bank, uint64_t seed);
+/* Place of expert `number` in the layer's local list (0 for a shared projection), -1 if it is not local. */
+int64_t adamix_bank_slot (const adamix_bank *bank, adamix_projection projection, int64_t layer, int64_t number);
 
 /* ---- routes ------------------------------------------------------------------------------------------------------------ */
 
@@ -76,6 +78,9 @@ typedef struct adamix_route {
 
 adamix_err adamix_route_create (adamix_route *out, int64_t layers, int64_t capacity);
 void adamix_route_destroy (adamix_route *route);
+/* Empty all lists, then fill them: the next `rows` rows of a list go to `slot`; neighbours of one slot become one span. */
+void adamix_route_clear (adamix_route *route);
+void adamix_route_append (adamix_route *route, adamix_projection projection, int64_t layer, int64_t rows, int64_t slot);
 
 /* What a routing policy may look at. */
 typedef struct adamix_route_context {
@@ -98,7 +103,8 @@ typedef struct adamix_route_policy {
 
 /* "stochastic" (AdaMix, section 3.1: one draw a pass, layer and projection, uniform among the local experts, Down and Up
  * independent), and for inference "stochastic-sentence" and "stochastic-token" (one draw a sentence or token).
- * Draws are keyed by (seed, step, pass, layer, projection, shard[, sample, token]).  NULL for an unknown name. */
+ * Draws are keyed by (seed, step, pass, layer, projection) and the shard, the sample, or the sample and its token: the
+ * finer ones do not depend on how examples are cut into batches and shards.  NULL for an unknown name. */
 const adamix_route_policy *adamix_route_policy_find (const char *name);
 /* Every row to local expert `slot` of both projections (modulo their counts): merged inference (slot 0), one fixed route. */
 void adamix_route_fixed (const adamix_bank *bank, int64_t rows, int64_t slot, adamix_route *route);

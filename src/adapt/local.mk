@@ -1,1 +1,2 @@
-# src/adapt: sources of this room, one libadamix_la_SOURCES line each.
+libadamix_la_SOURCES += %D%/bank.c %D%/route.h %D%/route.c %D%/route_stochastic.c %D%/route_sentence.c \
+	%D%/route_token.c %D%/inserted.c %D%/loss.c

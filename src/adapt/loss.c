@@ -1,0 +1,70 @@
+#include <math.h>
+#include <string.h>
+
+#include <adamix/adapt.h>
+
+/* log sum_k exp z_k, shifted by the largest */
+static double
+log_sum_exp (int64_t K, const float *z)
+{
+  double largest = z[0], sum = 0;
+  for (int64_t k = 1; k < K; k++)
+    if (z[k] > largest) largest = z[k];
+  for (int64_t k = 0; k < K; k++) sum += exp (z[k] - largest);
+  return largest + log (sum);
+}
+
+/* CE (z, y) = -log p_y;  dz = scale (p - onehot (y)) */
+static double
+cross_entropy (int64_t K, const float *z, int32_t label, double scale, float *dz)
+{
+  double norm = log_sum_exp (K, z);
+  ADAMIX_ASSERT (label >= 0 && label < K);
+  for (int64_t k = 0; k < K; k++) dz[k] = (float) (scale * (exp (z[k] - norm) - (k == label)));
+  return scale * (norm - z[label]);
+}
+
+/* KL (p2 || p1) + KL (p1 || p2) = sum_k (p1 - p2) (log p1 - log p2), each side's target standing still in its gradient:
+ * dz1 += weight (p1 - p2);  dz2 = weight (p2 - p1) */
+static double
+agreement (int64_t K, const float *z1, const float *z2, double weight, float *dz1, float *dz2)
+{
+  double norm1 = log_sum_exp (K, z1), norm2 = log_sum_exp (K, z2), sum = 0;
+  for (int64_t k = 0; k < K; k++) {
+    double log1 = z1[k] - norm1, log2 = z2[k] - norm2, difference = exp (log1) - exp (log2);
+    sum += difference * (log1 - log2);
+    dz1[k] += (float) (weight * difference);
+    dz2[k] = (float) (-weight * difference);
+  }
+  return weight * sum;
+}
+
+static double
+squared_error (const float *z, float target, double scale, float *dz)
+{
+  double difference = (double) z[0] - target;
+  dz[0] = (float) (2 * scale * difference);
+  return scale * difference * difference;
+}
+
+void
+adamix_loss_compute (const adamix_loss_args *args, adamix_view z, adamix_view dz, adamix_loss *out)
+{
+  int64_t n = args->examples, K = args->outputs;
+  double weight = args->scale * args->consistency / 2;
+  bool agree = args->label != NULL && args->passes == 2;
+  *out = (adamix_loss){ 0 };
+  ADAMIX_ASSERT (args->label != NULL || K == 1);
+  for (int64_t i = 0; i < n; i++) {
+    const float *z1 = z.data + i * z.stride;
+    float *dz1 = dz.data + i * dz.stride;
+    out->task += args->label != NULL ? cross_entropy (K, z1, args->label[i], args->scale, dz1)
+                                     : squared_error (z1, args->target[i], args->scale, dz1);
+    if (args->passes < 2) continue;
+    float *dz2 = dz.data + (n + i) * dz.stride;
+    if (agree)
+      out->consistency += agreement (K, z1, z.data + (n + i) * z.stride, weight, dz1, dz2);
+    else
+      memset (dz2, 0, (size_t) K * sizeof (float));
+  }
+}

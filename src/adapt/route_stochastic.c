@@ -1,0 +1,26 @@
+#include "adapt/route.h"
+
+/* AdaMix, section 3.1: one draw serves all rows of a pass. */
+static void
+draw (const adamix_route_part *part)
+{
+  adamix_route_draw (part, part->context->tokens, part->context->shard, ADAMIX_DRAW_BATCH);
+}
+
+static void
+fill (const adamix_bank *bank, const adamix_route_context *context, adamix_route *route)
+{
+  adamix_route_fill (bank, context, route, draw);
+}
+
+static int64_t
+capacity (int64_t passes, int64_t sequences, int64_t tokens)
+{
+  (void) sequences;
+  (void) tokens;
+  return passes;
+}
+
+const adamix_route_policy adamix_route_stochastic = { "stochastic",
+                                                      "one random expert a batch, layer and projection (AdaMix)",
+                                                      capacity, fill };
