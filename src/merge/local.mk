@@ -1,1 +1,1 @@
-# src/merge: sources of this room, one libadamix_la_SOURCES line each.
+libadamix_la_SOURCES += %D%/method.c %D%/average.c
