@@ -1,1 +1,1 @@
-# src/parallel: sources of this room, one libadamix_la_SOURCES line each.
+libadamix_la_SOURCES += %D%/placement.h %D%/placement.c %D%/owned.c %D%/replicated.c %D%/exchange.c
