@@ -3,12 +3,10 @@
 # A unit test reports its own cases.  A program under tests/mpi is one case for each number of ranks, told by its status.
 set -u
 program=$1
-export OMPI_MCA_pml="${OMPI_MCA_pml:-ob1}" OMPI_MCA_mpi_yield_when_idle=1
-if [ "$(id -u)" = 0 ]; then export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1; fi
 
 run_unit () {
   local output status
-  output=$("$program" --tap 2>&1)
+  output=$("$program" --tap --jobs 1 2>&1)
   status=$?
   printf '%s\n' "$output"
   # A failed case is counted by its line; any other failure of the program has to be told by the status.
@@ -22,7 +20,7 @@ run_mpi () {
   echo "1..$(wc -w <<< "$counts")"
   for ranks in $counts; do
     case=$((case + 1))
-    output=$(OMP_NUM_THREADS=1 timeout "${ADAMIX_TEST_TIMEOUT:-300}" "${MPIRUN:-mpirun}" --oversubscribe -n "$ranks" "$program" 2>&1)
+    output=$(OMP_NUM_THREADS=1 timeout "${ADAMIX_TEST_TIMEOUT:-300}" "${MPIRUN:-mpirun}" -n "$ranks" "$program" 2>&1)
     status=$?
     if [ -n "$output" ]; then sed 's/^/# /' <<< "$output"; fi
     if [ "$status" -eq 77 ]; then echo "ok $case - $ranks ranks # SKIP"

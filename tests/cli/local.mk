@@ -1,1 +1,2 @@
-# tests/cli
+TESTS += %D%/usage.sh
+EXTRA_DIST += %D%/lib.sh %D%/usage.sh
