@@ -74,8 +74,9 @@ typedef struct adamix_table {
 } adamix_table;
 
 /* Read a whole file.  `header`: the first record names the columns (TSV, CSV).  A record with fewer fields than the
- * first keeps NULLs, one with more keeps the first ones: the caller knows which columns matter.  NUL bytes and invalid
- * UTF-8 are errors with file and line; a file without records gives rows 0.  Errors: EIO, EFORMAT, ENOMEM. */
+ * first keeps NULLs, one with more keeps the first ones: the caller knows which columns matter.  Blank lines are skipped,
+ * but are empty texts in a table of one column.  NUL bytes and invalid UTF-8 are errors with file and line; a file without
+ * records gives rows 0.  Errors: EIO, EFORMAT, ENOMEM. */
 adamix_err adamix_table_read (adamix_table *out, const char *path, adamix_table_kind kind, bool header);
 /* By the ending of the path: .csv, .jsonl or .json, anything else TSV. */
 adamix_table_kind adamix_table_kind_of (const char *path);
