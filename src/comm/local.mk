@@ -1,1 +1,5 @@
-# src/comm: sources of this room, one libadamix_la_SOURCES line each.
+libadamix_la_SOURCES += \
+  %D%/agree.c \
+  %D%/comm.c \
+  %D%/gather.c \
+  %D%/pieces.h
