@@ -1,5 +1,8 @@
 #include <adamix/base.h>
 
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static void
@@ -43,10 +46,28 @@ adamix_log_debug (adamix_log *log, const char *format, ...)
 
 /* ---- progress ---------------------------------------------------------------------------------------------------- */
 
+/* Open MPI's mpirun forwards standard error through a pipe, so it is mpirun's own, the parent's, that tells whether
+ * somebody is looking.  srun leaves that to its option --pty. */
+static bool
+on_terminal (FILE *stream)
+{
+  struct stat status;
+  if (isatty (fileno (stream))) return true;
+  if (!getenv ("OMPI_COMM_WORLD_SIZE") || fstat (fileno (stream), &status) != 0 || !S_ISFIFO (status.st_mode))
+    return false;
+  char path[64];
+  snprintf (path, sizeof path, "/proc/%ld/fd/%d", (long) getppid (), STDERR_FILENO);
+  int parent = open (path, O_WRONLY | O_NOCTTY | O_CLOEXEC);
+  if (parent < 0) return false;
+  bool answer = isatty (parent);
+  close (parent);
+  return answer;
+}
+
 void
 adamix_progress_begin (adamix_progress *progress, adamix_log *log, int64_t total, int64_t first)
 {
-  bool shown = log && log->stream && log->level >= ADAMIX_LOG_INFO && isatty (fileno (log->stream));
+  bool shown = log && log->stream && log->level >= ADAMIX_LOG_INFO && on_terminal (log->stream);
   *progress =
       (adamix_progress){ .log = log, .total = total, .first = first, .start = adamix_clock (), .active = shown };
 }
