@@ -98,8 +98,8 @@ struct adamix_insertion {
                           adamix_view dx);
 };
 
-/* Called when all gradients of a layer are complete (-1: those below the layers), top layer first: the room above may
- * start their exchange. */
+/* Called when all gradients of a layer are complete (-1: those below the layers, if the backbone trains), top layer
+ * first, down to the lowest layer that is differentiated: the room above may start their exchange. */
 typedef struct adamix_backward_hooks adamix_backward_hooks;
 struct adamix_backward_hooks {
   adamix_err (*layer_ready) (adamix_backward_hooks *self, int64_t layer);
@@ -115,7 +115,9 @@ typedef struct adamix_workspace_size {
   bool backward;                              /* false: nothing is saved, layers share buffers */
   bool weight_gradients;                      /* the backbone trains: save GEMM inputs too */
   bool modules;                               /* an insertion will be used: its inputs are kept for its backward */
-  int64_t lowest_layer;                       /* backward ends in this layer, at its lowest module; nothing below is saved */
+  bool attention_modules;                     /* it serves the place after attention as well */
+  int64_t lowest_layer;                       /* with a frozen backbone, backward ends in this layer at its lowest module;
+                                                 nothing below is saved */
 } adamix_workspace_size;
 
 adamix_err adamix_workspace_create (adamix_workspace **out, const adamix_model *model,
@@ -143,7 +145,8 @@ typedef enum adamix_drop {
   ADAMIX_DROP_HEAD
 } adamix_drop;
 
-/* The mask of (pass, layer, drop) for one sample under `args`; threshold 0 when not training.  Pure. */
+/* The mask of (pass, layer, drop) for one sample under `args`; threshold 0 when not training.  Embeddings and head have
+ * layer 0.  first_block is 0: the token's row, or the head of attention, moves it on (adamix/tensor.h).  Pure. */
 adamix_dropout adamix_dropout_of (const adamix_forward_args *args, int64_t pass, int64_t layer, adamix_drop drop,
                                   int64_t sample);
 

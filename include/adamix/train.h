@@ -110,8 +110,9 @@ void adamix_module_destroy (adamix_module *module);
 /* Rows to and from a safetensors file; names and shapes must agree.  Errors: EIO, EFORMAT. */
 adamix_err adamix_module_write (const adamix_module *module, const char *path);
 adamix_err adamix_module_read (adamix_module *module, const char *path);
-/* Copy the values of the rows that both have, by name. */
+/* Copy the values of the rows that both have, by name; or one number a row. */
 void adamix_params_copy (const adamix_params *from_rows, const float *from, const adamix_params *to_rows, float *to);
+void adamix_params_copy_rows (const adamix_params *from_rows, const float *from, const adamix_params *to_rows, float *to);
 
 /* What adamix_config.json says of a module folder. */
 typedef struct adamix_adapter_config {
@@ -198,6 +199,7 @@ typedef struct adamix_train_args {
 
 /* What a finished run has to tell; also stored as all_results.json. */
 typedef struct adamix_train_results {
+  bool was_finished; /* --resume met a finished run: nothing was done, nothing else is set */
   bool has_dev, has_test;
   adamix_evaluation dev, test;
   int64_t steps, best_step;

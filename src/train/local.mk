@@ -1,1 +1,19 @@
-# src/train: sources of this room, one libadamix_la_SOURCES line each.
+# src/train: sources of this room.
+libadamix_la_SOURCES += \
+  %D%/adapter.c \
+  %D%/checkpoint.c \
+  %D%/config.c \
+  %D%/evaluate.c \
+  %D%/finish.c \
+  %D%/gather.c \
+  %D%/inference.c \
+  %D%/module.c \
+  %D%/optimizer.c \
+  %D%/plan.c \
+  %D%/record.c \
+  %D%/run.c \
+  %D%/run_private.h \
+  %D%/schedule.c \
+  %D%/setup.c \
+  %D%/step.c \
+  %D%/train_private.h

@@ -1,0 +1,247 @@
+#include "train/train_private.h"
+
+#include <string.h>
+
+#define FORMAT_VERSION 1
+
+/* Names in adamix_config.json, by value. */
+static const char *const task_type_names[] = { "classification", "regression" };
+static const char *const pool_names[] = { "pooler", "mean" };
+static const char *const share_names[] = { "none", "down", "up", "both" };
+static const char *const activation_names[] = {
+#define ACTIVATION_NAME(name, text) text,
+  ADAMIX_ACTIVATIONS (ACTIVATION_NAME)
+#undef ACTIVATION_NAME
+};
+#define NAMES(array) array, (int) (sizeof array / sizeof *array)
+
+int64_t
+adamix_adapter_outputs (const adamix_adapter_config *config)
+{
+  return config->type == ADAMIX_TASK_REGRESSION ? 1 : config->labels.count;
+}
+
+void
+adamix_adapter_config_destroy (adamix_adapter_config *config)
+{
+  if (!config) return;
+  free (config->method);
+  free (config->task);
+  free (config->metric);
+  free (config->metrics);
+  free (config->base_sha256);
+  adamix_labels_destroy (&config->labels);
+  *config = (adamix_adapter_config){ 0 };
+}
+
+/* ---- writing ---- */
+
+static json_t *
+labels_json (const adamix_labels *labels)
+{
+  json_t *list = json_array ();
+  for (int64_t i = 0; i < labels->count; i++) json_array_append_new (list, json_string (labels->name[i]));
+  return list;
+}
+
+static json_t *
+module_json (const adamix_adapter_config *c)
+{
+  if (!c->has_bank) return json_null ();
+  return json_pack ("{s:s, s:s, s:s, s:I, s:I, s:s, s:I, s:I}", "kind", "bottleneck", "place", "ffn", "activation",
+                    activation_names[c->shape.activation], "experts", (json_int_t) c->shape.experts, "rank",
+                    (json_int_t) c->shape.bottleneck, "share", share_names[c->shape.share], "hidden_size",
+                    (json_int_t) c->shape.hidden, "num_hidden_layers", (json_int_t) c->shape.layers);
+}
+
+adamix_err
+adamix_adapter_write (const char *folder, const char *file, const adamix_adapter_config *config,
+                      const adamix_module *module, const adamix_model *model)
+{
+  adamix_err err = ADAMIX_OK;
+  char *path = NULL, *config_path = NULL;
+  const adamix_model_config *base = adamix_model_config_of (model);
+  int64_t head = adamix_adapter_outputs (config) * (base->hidden + 1);
+  json_t *json = json_pack (
+      "{s:i, s:s, s:{s:s, s:s, s:I, s:I, s:I}, s:{s:s, s:s, s:o, s:s, s:s}, s:o, s:{s:s, s:I}, s:I, s:I, s:I, s:I}",
+      "format_version", FORMAT_VERSION, "method", config->method, "base_model", "architecture", base->architecture,
+      "sha256", config->base_sha256, "hidden_size", (json_int_t) base->hidden, "num_hidden_layers",
+      (json_int_t) base->layers, "parameters", (json_int_t) adamix_model_parameters (model), "task", "name",
+      config->task, "type", task_type_names[config->type], "labels", labels_json (&config->labels), "metric",
+      config->metric, "metrics", config->metrics, "module", module_json (config), "head", "pool",
+      pool_names[config->pool], "outputs", (json_int_t) adamix_adapter_outputs (config), "max_length",
+      (json_int_t) config->max_length, "step", (json_int_t) config->step, "module_parameters",
+      (json_int_t) (config->has_bank ? adamix_bank_trainable_parameters (&config->shape) : 0), "head_parameters",
+      (json_int_t) head);
+  if (!json) ADAMIX_TRY (adamix_err_set (ADAMIX_ENOMEM, "%s: no memory for its configuration", folder));
+  ADAMIX_TRY (adamix_directory_make (folder));
+  ADAMIX_TRY (adamix_path_join (&path, folder, file));
+  ADAMIX_TRY (adamix_path_join (&config_path, folder, FILE_ADAPTER_CONFIG));
+  ADAMIX_TRY (adamix_module_write (module, path));
+  ADAMIX_TRY (adamix_json_store (json, config_path, false));
+done:
+  free (config_path);
+  free (path);
+  json_decref (json);
+  return err;
+}
+
+/* ---- reading ---- */
+
+/* One of the folders a path may stand for: its subfolder and the file that must be in it. */
+typedef struct candidate {
+  const char *sub, *file;
+  bool experts;
+} candidate;
+
+static const candidate candidates[] = {
+  { "", FILE_ADAPTER, false },
+  { FOLDER_MERGED, FILE_ADAPTER, false },
+  { "", FILE_EXPERTS, true },
+  { FOLDER_EXPERTS, FILE_EXPERTS, true },
+  { "../" FOLDER_EXPERTS, FILE_EXPERTS, true },
+  { "../" FOLDER_MERGED, FILE_ADAPTER, false },
+};
+
+adamix_err
+adamix_adapter_locate (const char *path, bool experts, char **folder, char **file)
+{
+  adamix_err err = ADAMIX_OK;
+  *folder = *file = NULL;
+  for (size_t i = 0; i < sizeof candidates / sizeof *candidates; i++) {
+    if (candidates[i].experts != experts) continue;
+    ADAMIX_TRY (candidates[i].sub[0] ? adamix_path_join (folder, path, candidates[i].sub)
+                                     : adamix_format (folder, "%s", path));
+    ADAMIX_TRY (adamix_path_join (file, *folder, candidates[i].file));
+    if (adamix_path_exists (*file)) return ADAMIX_OK;
+    free (*file);
+    free (*folder);
+    *folder = *file = NULL;
+  }
+  return adamix_err_set (
+      ADAMIX_EUSAGE, "--adapter %s: there is no %s; give the folder of a finished run, its %s or its %s", path,
+      experts ? FOLDER_EXPERTS "/" FILE_EXPERTS : FOLDER_MERGED "/" FILE_ADAPTER, FOLDER_MERGED, FOLDER_EXPERTS);
+done:
+  free (*file);
+  free (*folder);
+  *folder = *file = NULL;
+  return err;
+}
+
+/* A string member that must be one of a list of names. */
+static adamix_err
+read_name (const json_t *object, const char *where, const char *key, const char *const *names, int count, int *out)
+{
+  const char *text;
+  ADAMIX_RETURN_IF (adamix_json_string (object, where, key, true, &text));
+  for (*out = 0; *out < count; (*out)++)
+    if (strcmp (names[*out], text) == 0) return ADAMIX_OK;
+  return adamix_err_set (ADAMIX_EFORMAT, "%s: \"%s\": '%s' is not known to this version", where, key, text);
+}
+
+static adamix_err
+read_copy (const json_t *object, const char *where, const char *key, char **out)
+{
+  const char *text;
+  ADAMIX_RETURN_IF (adamix_json_string (object, where, key, true, &text));
+  return adamix_format (out, "%s", text);
+}
+
+static adamix_err
+read_labels (const json_t *task, const char *where, adamix_labels *labels)
+{
+  const json_t *list = json_object_get (task, "labels");
+  if (!json_is_array (list)) return adamix_err_set (ADAMIX_EFORMAT, "%s: \"labels\" is not a list", where);
+  if (json_array_size (list) == 0) return ADAMIX_OK;
+  ADAMIX_RETURN_IF (ADAMIX_ALLOC (labels->name, (int64_t) json_array_size (list)));
+  for (size_t i = 0; i < json_array_size (list); i++) {
+    const char *text = json_string_value (json_array_get (list, i));
+    if (!text) return adamix_err_set (ADAMIX_EFORMAT, "%s: label %zu is not a string", where, i);
+    ADAMIX_RETURN_IF (adamix_format (&labels->name[i], "%s", text));
+    labels->count++;
+  }
+  return ADAMIX_OK;
+}
+
+static adamix_err
+read_shape (const json_t *json, const char *where, adamix_adapter_config *out)
+{
+  const json_t *module = json_object_get (json, "module");
+  if (json_is_null (module)) return ADAMIX_OK;
+  int share, activation;
+  out->has_bank = true;
+  adamix_bank_shape *shape = &out->shape;
+  const int64_t most = 1 << 20;
+  ADAMIX_RETURN_IF (adamix_json_integer (module, where, "experts", true, 1, most, &shape->experts));
+  ADAMIX_RETURN_IF (adamix_json_integer (module, where, "rank", true, 1, most, &shape->bottleneck));
+  ADAMIX_RETURN_IF (adamix_json_integer (module, where, "hidden_size", true, 1, most, &shape->hidden));
+  ADAMIX_RETURN_IF (adamix_json_integer (module, where, "num_hidden_layers", true, 1, most, &shape->layers));
+  ADAMIX_RETURN_IF (read_name (module, where, "share", NAMES (share_names), &share));
+  ADAMIX_RETURN_IF (read_name (module, where, "activation", NAMES (activation_names), &activation));
+  shape->share = (adamix_share) share;
+  shape->activation = (adamix_activation) activation;
+  return ADAMIX_OK;
+}
+
+adamix_err
+adamix_adapter_read_config (adamix_adapter_config *out, const char *folder)
+{
+  adamix_err err = ADAMIX_OK;
+  char *path = NULL;
+  json_t *json = NULL;
+  int type, pool;
+  int64_t version;
+  *out = (adamix_adapter_config){ 0 };
+  ADAMIX_TRY (adamix_path_join (&path, folder, FILE_ADAPTER_CONFIG));
+  ADAMIX_TRY (adamix_json_load (&json, path));
+  ADAMIX_TRY (adamix_json_integer (json, path, "format_version", true, 1, FORMAT_VERSION, &version));
+  const json_t *task = json_object_get (json, "task"), *base = json_object_get (json, "base_model");
+  ADAMIX_TRY (read_copy (json, path, "method", &out->method));
+  ADAMIX_TRY (read_copy (base, path, "sha256", &out->base_sha256));
+  ADAMIX_TRY (read_copy (task, path, "name", &out->task));
+  ADAMIX_TRY (read_copy (task, path, "metric", &out->metric));
+  ADAMIX_TRY (read_copy (task, path, "metrics", &out->metrics));
+  ADAMIX_TRY (read_name (task, path, "type", NAMES (task_type_names), &type));
+  ADAMIX_TRY (read_labels (task, path, &out->labels));
+  ADAMIX_TRY (read_name (json_object_get (json, "head"), path, "pool", NAMES (pool_names), &pool));
+  ADAMIX_TRY (adamix_json_integer (json, path, "max_length", true, 1, INT32_MAX, &out->max_length));
+  ADAMIX_TRY (adamix_json_integer (json, path, "step", true, 0, INT64_MAX, &out->step));
+  ADAMIX_TRY (read_shape (json, path, out));
+  out->type = (adamix_task_type) type;
+  out->pool = (adamix_pool) pool;
+  if (out->type == ADAMIX_TASK_CLASSIFICATION && out->labels.count < 1)
+    ADAMIX_TRY (adamix_err_set (ADAMIX_EFORMAT, "%s: a classification task without labels", path));
+done:
+  if (err) adamix_adapter_config_destroy (out);
+  json_decref (json);
+  free (path);
+  return err;
+}
+
+adamix_err
+adamix_adapter_open (adamix_adapter_config *config, adamix_module *module, const char *path, bool experts,
+                     const adamix_model *model, int64_t max_rows)
+{
+  adamix_err err = ADAMIX_OK;
+  char *folder = NULL, *file = NULL;
+  *config = (adamix_adapter_config){ 0 };
+  *module = (adamix_module){ 0 };
+  ADAMIX_TRY (adamix_adapter_locate (path, experts, &folder, &file));
+  ADAMIX_TRY (adamix_adapter_read_config (config, folder));
+  if (strcmp (config->base_sha256, adamix_model_hash (model)) != 0)
+    ADAMIX_TRY (adamix_err_set (ADAMIX_EDATA,
+                                "%s was trained on other weights (model.safetensors with sha256 %.12s..., here it is "
+                                "%.12s...); give the --model it was trained on",
+                                folder, config->base_sha256, adamix_model_hash (model)));
+  ADAMIX_TRY (adamix_module_create (module, model, config->has_bank ? &config->shape : NULL, config->pool,
+                                    adamix_adapter_outputs (config), max_rows));
+  ADAMIX_TRY (adamix_module_read (module, file));
+done:
+  if (err) {
+    adamix_module_destroy (module);
+    adamix_adapter_config_destroy (config);
+  }
+  free (file);
+  free (folder);
+  return err;
+}

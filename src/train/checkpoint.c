@@ -1,0 +1,271 @@
+#include "train/train_private.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+/* ---- the optimizer's tensors: "<name>.exp_avg", "<name>.exp_avg_sq" and "<name>.step" of each row ---- */
+
+typedef struct state_kind {
+  const char *ending;
+  bool per_row;
+} state_kind;
+
+static const state_kind kinds[] = { { "exp_avg", false }, { "exp_avg_sq", false }, { "step", true } };
+#define KINDS ((int64_t) (sizeof kinds / sizeof *kinds))
+
+static float *
+state_of (const adamix_snapshot *s, int64_t kind, int64_t row)
+{
+  float *array[KINDS] = { s->first, s->second, s->steps };
+  return array[kind] + (kinds[kind].per_row ? row : s->all->params.row[row].offset);
+}
+
+static adamix_err
+write_optimizer (const adamix_snapshot *s, const char *path)
+{
+  adamix_err err = ADAMIX_OK;
+  const int64_t rows = s->all->params.rows;
+  adamix_tensor_source *source = NULL;
+  char **name = NULL;
+  ADAMIX_TRY (ADAMIX_ALLOC (source, rows * KINDS));
+  ADAMIX_TRY (ADAMIX_ALLOC (name, rows * KINDS));
+  for (int64_t i = 0; i < rows * KINDS; i++) {
+    const adamix_param *row = &s->all->params.row[i / KINDS];
+    const state_kind *kind = &kinds[i % KINDS];
+    ADAMIX_TRY (adamix_format (&name[i], "%s.%s", row->name, kind->ending));
+    source[i] = (adamix_tensor_source){ .name = name[i],
+                                        .dtype = ADAMIX_DTYPE_F32,
+                                        .rank = kind->per_row ? 0 : row->rank,
+                                        .shape = { row->shape[0], row->shape[1] },
+                                        .data = state_of (s, i % KINDS, i / KINDS) };
+  }
+  ADAMIX_TRY (adamix_safetensors_write (path, source, rows * KINDS, NULL));
+done:
+  for (int64_t i = 0; name && i < rows * KINDS; i++) free (name[i]);
+  free (name);
+  free (source);
+  return err;
+}
+
+static adamix_err
+read_optimizer (adamix_snapshot *s, const char *path)
+{
+  adamix_err err = ADAMIX_OK;
+  char *name = NULL;
+  adamix_safetensors file = { 0 };
+  ADAMIX_TRY (adamix_safetensors_open (&file, path));
+  for (int64_t i = 0; i < s->all->params.rows * KINDS; i++) {
+    const adamix_param *row = &s->all->params.row[i / KINDS];
+    const state_kind *kind = &kinds[i % KINDS];
+    int64_t count = kind->per_row ? 1 : row->count;
+    free (name);
+    name = NULL;
+    ADAMIX_TRY (adamix_format (&name, "%s.%s", row->name, kind->ending));
+    const adamix_stored_tensor *tensor = adamix_safetensors_find (&file, name);
+    if (!tensor || tensor->count != count)
+      ADAMIX_TRY (adamix_err_set (ADAMIX_EFORMAT, "%s: tensor %s is missing or of another size", path, name));
+    ADAMIX_TRY (adamix_dtype_to_f32 (tensor->dtype, tensor->data, count, state_of (s, i % KINDS, i / KINDS)));
+  }
+done:
+  adamix_safetensors_close (&file);
+  free (name);
+  return err;
+}
+
+/* ---- state.json ---- */
+
+static adamix_err
+write_state (const adamix_snapshot *s, const char *path, const json_t *config)
+{
+  json_t *json =
+      json_pack ("{s:I, s:o, s:o, s:I, s:I, s:I, s:I, s:o, s:O}", "step", (json_int_t) s->step, "train_seconds",
+                 adamix_json_number (s->train_seconds), "loss_sum", adamix_json_number (s->loss_sum), "loss_steps",
+                 (json_int_t) s->loss_steps, "timed_tokens", (json_int_t) s->timed_tokens, "timed_examples",
+                 (json_int_t) s->timed_examples, "best_step", (json_int_t) s->best_step, "best_value",
+                 adamix_json_number (s->best_value), "config", (json_t *) config);
+  if (!json) return adamix_err_set (ADAMIX_ENOMEM, "%s: no memory for the state", path);
+  adamix_err err = adamix_json_store (json, path, false);
+  json_decref (json);
+  return err;
+}
+
+static adamix_err
+check_config (const json_t *stored, const json_t *config, const char *path)
+{
+  const char *key;
+  json_t *value;
+  json_object_foreach ((json_t *) config, key, value)
+  {
+    if (json_equal (json_object_get (stored, key), value)) continue;
+    return adamix_err_set (
+        ADAMIX_EUSAGE, "--resume: --%s is not what %s was made with; give the same options, or --force to start anew",
+        key, path);
+  }
+  return ADAMIX_OK;
+}
+
+static adamix_err
+read_state (adamix_snapshot *s, const char *path, const json_t *config)
+{
+  adamix_err err = ADAMIX_OK;
+  json_t *json = NULL;
+  ADAMIX_TRY (adamix_json_load (&json, path));
+  ADAMIX_TRY (check_config (json_object_get (json, "config"), config, path));
+  const struct {
+    const char *key;
+    int64_t *to;
+  } integers[] = { { "step", &s->step },
+                   { "loss_steps", &s->loss_steps },
+                   { "timed_tokens", &s->timed_tokens },
+                   { "timed_examples", &s->timed_examples },
+                   { "best_step", &s->best_step } };
+  for (size_t i = 0; i < sizeof integers / sizeof *integers; i++)
+    ADAMIX_TRY (adamix_json_integer (json, path, integers[i].key, true, 0, INT64_MAX, integers[i].to));
+  ADAMIX_TRY (adamix_json_real (json, path, "train_seconds", true, &s->train_seconds));
+  ADAMIX_TRY (adamix_json_real (json, path, "loss_sum", true, &s->loss_sum));
+  ADAMIX_TRY (adamix_json_real (json, path, "best_value", true, &s->best_value));
+done:
+  json_decref (json);
+  return err;
+}
+
+/* ---- folders ---- */
+
+static adamix_err
+folder_of (char **out, const char *run, int64_t step)
+{
+  return adamix_format (out, "%s/" FOLDER_CHECKPOINTS "/step-%lld", run, (long long) step);
+}
+
+/* Steps of the checkpoints in RUN, newest first, at most `most`; *count of them. */
+static adamix_err
+list_steps (const char *run, int64_t *step, int64_t most, int64_t *count)
+{
+  adamix_err err = ADAMIX_OK;
+  char *path = NULL;
+  *count = 0;
+  ADAMIX_TRY (adamix_path_join (&path, run, FOLDER_CHECKPOINTS));
+  DIR *folder = opendir (path);
+  if (!folder) goto done;
+  for (struct dirent *entry; (entry = readdir (folder));) {
+    long long found;
+    int end = 0;
+    if (sscanf (entry->d_name, "step-%lld%n", &found, &end) != 1 || entry->d_name[end] || found < 1) continue;
+    int64_t place = *count;
+    while (place > 0 && step[place - 1] < found) place--;
+    if (place >= most) continue;
+    if (*count == most) (*count)--;
+    memmove (step + place + 1, step + place, (size_t) (*count - place) * sizeof *step);
+    step[place] = found;
+    (*count)++;
+  }
+  closedir (folder);
+done:
+  free (path);
+  return err;
+}
+
+/* Remove what is older than the `keep` newest checkpoints. */
+static adamix_err
+prune (const char *run, int64_t keep)
+{
+  adamix_err err = ADAMIX_OK;
+  int64_t count, step[64];
+  char *path = NULL;
+  const int64_t most = (int64_t) (sizeof step / sizeof *step);
+  ADAMIX_TRY (list_steps (run, step, most, &count));
+  for (int64_t i = keep; i < count; i++) {
+    free (path);
+    path = NULL;
+    ADAMIX_TRY (folder_of (&path, run, step[i]));
+    ADAMIX_TRY (adamix_directory_remove (path));
+  }
+done:
+  free (path);
+  return err;
+}
+
+/* The files of a checkpoint below `folder`. */
+typedef struct checkpoint_paths {
+  char *experts, *optimizer, *state, *best;
+} checkpoint_paths;
+
+static adamix_err
+make_paths (checkpoint_paths *out, const char *folder)
+{
+  ADAMIX_RETURN_IF (adamix_path_join (&out->experts, folder, FILE_EXPERTS));
+  ADAMIX_RETURN_IF (adamix_path_join (&out->optimizer, folder, FILE_OPTIMIZER));
+  ADAMIX_RETURN_IF (adamix_path_join (&out->state, folder, FILE_STATE));
+  return adamix_path_join (&out->best, folder, FILE_BEST);
+}
+
+static void
+free_paths (checkpoint_paths *paths)
+{
+  free (paths->experts);
+  free (paths->optimizer);
+  free (paths->state);
+  free (paths->best);
+}
+
+adamix_err
+adamix_checkpoint_write (const char *run, const adamix_snapshot *snapshot, const json_t *config, int64_t keep)
+{
+  adamix_err err = ADAMIX_OK;
+  char *folder = NULL, *temporary = NULL;
+  checkpoint_paths paths = { 0 };
+  ADAMIX_TRY (folder_of (&folder, run, snapshot->step));
+  ADAMIX_TRY (adamix_format (&temporary, "%s.tmp", folder));
+  ADAMIX_TRY (adamix_directory_remove (temporary));
+  ADAMIX_TRY (adamix_directory_make (temporary));
+  ADAMIX_TRY (make_paths (&paths, temporary));
+  ADAMIX_TRY (adamix_module_write (snapshot->all, paths.experts));
+  ADAMIX_TRY (write_optimizer (snapshot, paths.optimizer));
+  if (snapshot->best && snapshot->best_step) ADAMIX_TRY (adamix_module_write (snapshot->best, paths.best));
+  ADAMIX_TRY (write_state (snapshot, paths.state, config));
+  ADAMIX_TRY (adamix_directory_remove (folder));
+  if (rename (temporary, folder) != 0)
+    ADAMIX_TRY (adamix_err_set (ADAMIX_EIO, "cannot rename %s to %s: %s", temporary, folder, strerror (errno)));
+  ADAMIX_TRY (prune (run, keep));
+done:
+  if (err && temporary) {
+    /* The first failure is what the user must read, not that of the clean-up. */
+    char *message = strdup (adamix_err_message ());
+    adamix_directory_remove (temporary);
+    if (message) adamix_err_set (err, "%s", message);
+    free (message);
+  }
+  free_paths (&paths);
+  free (temporary);
+  free (folder);
+  return err;
+}
+
+adamix_err
+adamix_checkpoint_newest (const char *run, int64_t *step)
+{
+  int64_t count;
+  ADAMIX_RETURN_IF (list_steps (run, step, 1, &count));
+  if (count == 0) *step = 0;
+  return ADAMIX_OK;
+}
+
+adamix_err
+adamix_checkpoint_read (const char *run, int64_t step, adamix_snapshot *snapshot, const json_t *config)
+{
+  adamix_err err = ADAMIX_OK;
+  char *folder = NULL;
+  checkpoint_paths paths = { 0 };
+  ADAMIX_TRY (folder_of (&folder, run, step));
+  ADAMIX_TRY (make_paths (&paths, folder));
+  ADAMIX_TRY (read_state (snapshot, paths.state, config));
+  ADAMIX_TRY (adamix_module_read (snapshot->all, paths.experts));
+  ADAMIX_TRY (read_optimizer (snapshot, paths.optimizer));
+  if (snapshot->best && snapshot->best_step) ADAMIX_TRY (adamix_module_read (snapshot->best, paths.best));
+done:
+  free_paths (&paths);
+  free (folder);
+  return err;
+}

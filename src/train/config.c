@@ -1,0 +1,245 @@
+#include "train/train_private.h"
+
+#include <math.h>
+#include <string.h>
+
+static const adamix_method methods[] = {
+  { "adamix", "M experts a layer, stochastic routes, two passes with the consistency loss", true, true, true, 1e-3 },
+  { "adapter", "one bottleneck module a layer, one pass", true, false, false, 1e-3 },
+  { "head", "the task's head alone on the frozen encoder", false, false, false, 5e-3 },
+};
+
+#define METHOD_NAMES "adamix|adapter|head"
+
+const adamix_method *
+adamix_method_find (const char *name)
+{
+  for (size_t i = 0; i < sizeof methods / sizeof *methods; i++)
+    if (strcmp (methods[i].name, name) == 0) return &methods[i];
+  return NULL;
+}
+
+/* Shorthand for rows of the table: kind, member, ... */
+#define AT(member) offsetof (adamix_train_config, member)
+#define STRING(name, member, fallback, argument, help)                                                                 \
+  {                                                                                                                    \
+    name, ADAMIX_OPTION_STRING, AT (member), fallback, NULL, 0, 0, argument, help                                      \
+  }
+#define INTEGER(name, member, fallback, min, max, help)                                                                \
+  {                                                                                                                    \
+    name, ADAMIX_OPTION_INTEGER, AT (member), fallback, NULL, min, max, "N", help                                      \
+  }
+#define REAL(name, member, fallback, min, max, help)                                                                   \
+  {                                                                                                                    \
+    name, ADAMIX_OPTION_REAL, AT (member), fallback, NULL, min, max, "X", help                                         \
+  }
+#define FLAG(name, member, help)                                                                                       \
+  {                                                                                                                    \
+    name, ADAMIX_OPTION_FLAG, AT (member), "false", NULL, 0, 0, NULL, help                                             \
+  }
+#define CHOICE(name, member, fallback, allowed, help)                                                                  \
+  {                                                                                                                    \
+    name, ADAMIX_OPTION_CHOICE, AT (member), fallback, allowed, 0, 0, NULL, help                                       \
+  }
+
+static const adamix_option train_options[] = {
+  STRING ("model", model, NULL, "DIR", "pretrained encoder, a Hugging Face folder"),
+  STRING ("task", task, NULL, "NAME", "task of the table: a GLUE task in lower case or banking77"),
+  STRING ("data", data, NULL, "DIR", "root of the data sets, or the folder with the task's files"),
+  STRING ("output", output, NULL, "DIR", "folder of the run"),
+  STRING ("train-file", train_file, NULL, "FILE", "own data instead of --task: TSV, CSV (.csv) or JSON lines (.jsonl)"),
+  STRING ("dev-file", dev_file, NULL, "FILE", "own data: evaluated during training"),
+  STRING ("test-file", test_file, NULL, "FILE", "own data: evaluated once at the end"),
+  STRING ("text-column", text_column, "text", "C", "own data: column of the text"),
+  STRING ("text-pair-column", pair_column, NULL, "C", "own data: column of the second text of a pair"),
+  STRING ("label-column", label_column, "label", "C", "own data: column of the label"),
+  CHOICE ("task-type", task_type, "classification", "classification|regression", "own data: kind of label"),
+  STRING ("method", method, "adamix", METHOD_NAMES, "what is trained"),
+  INTEGER ("experts", experts, "4", 1, 1024, "M, adaptation modules in every layer"),
+  INTEGER ("rank", rank, "16", 1, 65536, "R, bottleneck width of a module"),
+  CHOICE ("share", share, "down", "none|down|up|both", "projections with one copy for all experts"),
+  STRING ("route", route, "stochastic", "stochastic", "routing policy in training"),
+  REAL ("consistency", consistency, "1.0", 0, 1e6, "weight of the consistency loss"),
+  STRING ("merge", merge, "average", "average", "how the experts become one module"),
+  STRING ("placement", placement, "owned", "owned|replicated", "which ranks hold which experts"),
+  INTEGER ("experts-per-rank", experts_per_rank, "2", 1, 1024, "K, experts a rank owns at least (owned placement)"),
+  REAL ("epochs", epochs, "3", 1e-9, 1e9, "passes over the training file"),
+  INTEGER ("max-steps", max_steps, "0", 0, 1e15, "stop after N steps instead of --epochs; 0: --epochs counts"),
+  INTEGER ("batch", batch, "32", 1, 1e9, "global batch: examples a step, over all ranks"),
+  REAL ("lr", lr, "0", 0, 1e6, "peak learning rate; 0: the method's default"),
+  REAL ("weight-decay", weight_decay, "0.1", 0, 1e6, "AdamW's decay of weights"),
+  REAL ("warmup", warmup, "0.06", 0, 1, "share of the steps in which the learning rate rises"),
+  REAL ("clip", clip, "1.0", 0, 1e9, "largest global gradient norm; 0: no clipping"),
+  INTEGER ("max-length", max_length, "128", 3, 1e6, "longest sequence in tokens; longer texts are cut"),
+  REAL ("dropout", dropout, "0.1", 0, 0.999, "dropout rate of the backbone and the head in training"),
+  CHOICE ("pool", pool, "auto", "auto|pooler|mean",
+          "what the head reads: tanh (pooler ([CLS])) or the mean over tokens"),
+  INTEGER ("seed", seed, "0", 0, 9007199254740992.0, "seed of order, routes, dropout and initial values"),
+  STRING ("precision", precision, "fp32", "fp32", "arithmetic of the frozen GEMMs"),
+  STRING ("gemm", gemm, "auto", "auto|blas|onednn", "GEMM backend"),
+  STRING ("kernels", kernels, "auto", "auto|reference|avx2|avx512", "instruction set of the element kernels"),
+  INTEGER ("threads", threads, "0", 0, 4096,
+           "OpenMP threads a rank; 0: the cores there are over the ranks of the node"),
+  STRING ("eval-every", eval_every, "epoch", "epoch|never|N", "when the dev file is evaluated"),
+  STRING ("save-every", save_every, "epoch", "epoch|never|N", "when a checkpoint is written"),
+  INTEGER ("log-every", log_every, "1", 1, 1e9, "steps between two lines of metrics.jsonl"),
+  INTEGER ("keep", keep, "2", 1, 1e9, "checkpoints to keep, newest first"),
+  CHOICE ("select", select, "last", "last|best",
+          "which step becomes the result: the last, or the best on the dev file"),
+  FLAG ("resume", resume, "continue from the newest checkpoint in --output"),
+  FLAG ("force", force, "replace a finished or interrupted run in --output"),
+  INTEGER ("limit-train", limit_train, "0", 0, 1e15, "use the first N records of the training file; 0: all"),
+  STRING ("recipe", recipe, NULL, "NAME", "a named set of options: " RECIPE_NAMES),
+  STRING ("config", config, NULL, "FILE", "INI file with the same keys; the command line wins"),
+};
+
+const adamix_option *
+adamix_train_options (int *count)
+{
+  *count = (int) (sizeof train_options / sizeof *train_options);
+  return train_options;
+}
+
+/* A recipe is a list of options, ended by a NULL name. */
+typedef struct adamix_recipe {
+  const char *name;
+  struct {
+    const char *option, *value;
+  } setting[16];
+} adamix_recipe;
+
+/* The paper's recipes are those published for MNLI (REFERENCE.md section 2: batch 64, wd 0.1, warm-up 6 %, Up shared). */
+static const adamix_recipe recipes[] = {
+  { "support",
+    { { "task", "banking77" },
+      { "method", "adamix" },
+      { "experts", "4" },
+      { "rank", "48" },
+      { "share", "down" },
+      { "pool", "mean" },
+      { "lr", "2e-3" },
+      { "epochs", "4" },
+      { "batch", "32" },
+      { NULL, NULL } } },
+  { "paper-bert-base",
+    { { "method", "adamix" },
+      { "experts", "4" },
+      { "rank", "48" },
+      { "share", "up" },
+      { "lr", "4e-4" },
+      { "epochs", "40" },
+      { "batch", "64" },
+      { "select", "best" },
+      { NULL, NULL } } },
+};
+
+adamix_err
+adamix_recipe_apply (adamix_options *options, const char *name)
+{
+  for (size_t i = 0; i < sizeof recipes / sizeof *recipes; i++) {
+    if (strcmp (recipes[i].name, name) != 0) continue;
+    for (int s = 0; recipes[i].setting[s].option; s++)
+      ADAMIX_RETURN_IF (adamix_options_set (options, recipes[i].setting[s].option, recipes[i].setting[s].value,
+                                            ADAMIX_SOURCE_RECIPE));
+    return ADAMIX_OK;
+  }
+  return adamix_err_set (ADAMIX_EUSAGE, "--recipe: there is no recipe '%s'; choose one of %s", name, RECIPE_NAMES);
+}
+
+/* "epoch", "never" or a number of steps. */
+static adamix_err
+check_period (const char *option, const char *text)
+{
+  int64_t period;
+  if (adamix_period_parse (text, 1, &period)) return ADAMIX_OK;
+  return adamix_err_set (ADAMIX_EUSAGE, "--%s: '%s' is neither 'epoch', 'never' nor a number of steps above 0", option,
+                         text);
+}
+
+bool
+adamix_period_parse (const char *text, int64_t steps_per_epoch, int64_t *period)
+{
+  if (strcmp (text, "epoch") == 0 || strcmp (text, "never") == 0) {
+    *period = text[0] == 'e' ? steps_per_epoch : 0;
+    return true;
+  }
+  char *end;
+  long long value = strtoll (text, &end, 10);
+  if (*text == 0 || *end || value < 1) return false;
+  *period = value;
+  return true;
+}
+
+/* Options that must be given, and those that name rows of other tables. */
+static adamix_err
+check_required (const adamix_train_config *c)
+{
+  const struct {
+    const char *name, *value;
+  } required[] = { { "model", c->model }, { "output", c->output } };
+  for (size_t i = 0; i < sizeof required / sizeof *required; i++)
+    if (!required[i].value)
+      return adamix_err_set (ADAMIX_EUSAGE, "--%s is missing; see 'adamix train --help'", required[i].name);
+  if (!c->train_file && !c->task)
+    return adamix_err_set (ADAMIX_EUSAGE, "give --task NAME with --data DIR, or --train-file FILE for own data");
+  if (c->train_file && c->task)
+    return adamix_err_set (ADAMIX_EUSAGE, "--task %s and --train-file %s contradict each other; give one of them",
+                           c->task, c->train_file);
+  if (c->task && !adamix_task_find (c->task))
+    return adamix_err_set (ADAMIX_EUSAGE, "--task: there is no task '%s'; choose one of %s, or give --train-file",
+                           c->task, adamix_task_names ());
+  if (c->task && !c->data) return adamix_err_set (ADAMIX_EUSAGE, "--task %s needs --data DIR", c->task);
+  if (!adamix_method_find (c->method))
+    return adamix_err_set (ADAMIX_EUSAGE, "--method: '%s' is not one of " METHOD_NAMES, c->method);
+  if (!adamix_route_policy_find (c->route) || strcmp (c->route, "stochastic") != 0)
+    return adamix_err_set (ADAMIX_EUSAGE, "--route: '%s' is not one of stochastic", c->route);
+  if (!adamix_merge_method_find (c->merge))
+    return adamix_err_set (ADAMIX_EUSAGE, "--merge: '%s' is not one of average", c->merge);
+  if (!adamix_placement_policy_find (c->placement))
+    return adamix_err_set (ADAMIX_EUSAGE, "--placement: '%s' is not one of owned|replicated", c->placement);
+  if (strcmp (c->precision, "fp32") != 0)
+    return adamix_err_set (ADAMIX_EUSAGE, "--precision: '%s' is not one of fp32", c->precision);
+  return ADAMIX_OK;
+}
+
+adamix_err
+adamix_train_config_check (adamix_train_config *c)
+{
+  ADAMIX_RETURN_IF (check_required (c));
+  ADAMIX_RETURN_IF (check_period ("eval-every", c->eval_every));
+  ADAMIX_RETURN_IF (check_period ("save-every", c->save_every));
+  if (c->resume && c->force)
+    return adamix_err_set (ADAMIX_EUSAGE,
+                           "--resume and --force contradict each other: one continues the run in --output, "
+                           "the other replaces it");
+  const adamix_method *method = adamix_method_find (c->method);
+  if (c->lr == 0) c->lr = method->learning_rate;
+  if (method->many && c->experts_per_rank > c->experts)
+    return adamix_err_set (ADAMIX_EUSAGE, "--experts-per-rank %lld is more than --experts %lld",
+                           (long long) c->experts_per_rank, (long long) c->experts);
+  if (!method->many) {
+    c->experts = 1;
+    c->experts_per_rank = 1;
+  }
+  return ADAMIX_OK;
+}
+
+adamix_err
+adamix_train_config_task (const adamix_train_config *config, adamix_task *task)
+{
+  if (config->task) {
+    *task = *adamix_task_find (config->task);
+    return ADAMIX_OK;
+  }
+  bool regression = config->task_type == ADAMIX_TASK_REGRESSION;
+  *task = (adamix_task){ .name = "custom",
+                         .folder = "",
+                         .type = (adamix_task_type) config->task_type,
+                         .header = true,
+                         .text = config->text_column,
+                         .pair = config->pair_column,
+                         .label = config->label_column,
+                         .metric = regression ? "pearson" : "accuracy",
+                         .metrics = regression ? "pearson|spearmanr" : "accuracy" };
+  return ADAMIX_OK;
+}

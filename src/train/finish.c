@@ -1,0 +1,186 @@
+#include "train/run_private.h"
+
+#include <math.h>
+#include <string.h>
+#include <sys/stat.h>
+
+/* ---- the modules to keep and to ship ---- */
+
+static adamix_err
+write_modules (adamix_run *run, int64_t step)
+{
+  adamix_err err = ADAMIX_OK;
+  char *experts = NULL, *merged = NULL;
+  adamix_adapter_config config = { .method = (char *) run->config->method,
+                                   .task = (char *) run->task.name,
+                                   .metric = (char *) run->task.metric,
+                                   .metrics = (char *) run->task.metrics,
+                                   .base_sha256 = (char *) adamix_model_hash (run->model),
+                                   .type = run->task.type,
+                                   .labels = run->labels,
+                                   .pool = run->pool,
+                                   .max_length = run->config->max_length,
+                                   .step = step,
+                                   .has_bank = run->bank != NULL,
+                                   .shape = run->all.shape };
+  ADAMIX_TRY (adamix_path_join (&experts, run->config->output, FOLDER_EXPERTS));
+  ADAMIX_TRY (adamix_path_join (&merged, run->config->output, FOLDER_MERGED));
+  ADAMIX_TRY (adamix_adapter_write (experts, FILE_EXPERTS, &config, &run->all, run->model));
+  config.shape = run->merged.shape;
+  ADAMIX_TRY (adamix_adapter_write (merged, FILE_ADAPTER, &config, &run->merged, run->model));
+done:
+  free (merged);
+  free (experts);
+  return err;
+}
+
+static int64_t
+file_bytes (const char *folder, const char *name)
+{
+  char *path;
+  struct stat status;
+  if (adamix_path_join (&path, folder, name)) return 0;
+  int64_t bytes = stat (path, &status) == 0 ? (int64_t) status.st_size : 0;
+  free (path);
+  return bytes;
+}
+
+/* ---- all_results.json ---- */
+
+static void
+put (json_t *json, const char *key, double value)
+{
+  json_object_set_new (json, key, adamix_json_number (value));
+}
+
+static void
+put_integer (json_t *json, const char *key, int64_t value)
+{
+  json_object_set_new (json, key, json_integer (value));
+}
+
+/* "<split>_<metric>", "<split>_loss", "<split>_samples", "<split>_majority" */
+static void
+put_evaluation (json_t *json, const char *split, const adamix_evaluation *e)
+{
+  enum { WIDTH = 64 };
+  char key[WIDTH];
+  for (int64_t i = 0; i < e->metrics; i++) {
+    snprintf (key, sizeof key, "%s_%s", split, e->name[i]);
+    put (json, key, e->value[i]);
+  }
+  const struct {
+    const char *name;
+    double value;
+  } others[] = { { "loss", e->loss }, { "majority", e->majority } };
+  for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
+    snprintf (key, sizeof key, "%s_%s", split, others[i].name);
+    put (json, key, others[i].value);
+  }
+  snprintf (key, sizeof key, "%s_samples", split);
+  put_integer (json, key, e->examples);
+}
+
+/* Sums over the ranks of what only they know. */
+typedef struct machine_use {
+  double memory, wait, comm, step, peak;
+} machine_use;
+
+static adamix_err
+measure_use (adamix_run *run, machine_use *out)
+{
+  double sums[] = { (double) adamix_memory_pss (), run->wait_seconds, run->comm_seconds, run->step_seconds };
+  double peak = (double) adamix_memory_peak_rss ();
+  ADAMIX_RETURN_IF (adamix_comm_sum_f64 (run->args->world, sums, sizeof sums / sizeof *sums));
+  ADAMIX_RETURN_IF (adamix_comm_max_f64 (run->args->world, &peak, 1));
+  *out = (machine_use){ .memory = sums[0], .wait = sums[1], .comm = sums[2], .step = sums[3], .peak = peak };
+  return ADAMIX_OK;
+}
+
+static adamix_err
+write_results (const adamix_run *run, const adamix_train_results *r, const machine_use *use)
+{
+  adamix_err err = ADAMIX_OK;
+  char *path = NULL;
+  const adamix_snapshot *s = &run->snapshot;
+  json_t *json = json_object ();
+  put (json, "epoch", (double) s->step / (double) run->plan.steps_per_epoch);
+  put (json, "train_loss", s->loss_sum / (double) s->loss_steps);
+  put (json, "train_runtime", s->train_seconds);
+  put (json, "train_samples_per_second", (double) s->timed_examples / s->train_seconds);
+  put (json, "train_tokens_per_second", r->tokens_per_second);
+  if (r->has_dev) put_evaluation (json, "eval", &r->dev);
+  if (r->has_test) put_evaluation (json, "test", &r->test);
+  put_integer (json, "steps", s->step);
+  put_integer (json, "best_step", r->best_step);
+  put_integer (json, "trainable_parameters", run->bank ? adamix_bank_trainable_parameters (&run->shape) : 0);
+  put_integer (json, "merged_parameters", r->merged_parameters);
+  put_integer (json, "head_parameters", r->head_parameters);
+  put (json, "peak_rss_bytes", use->peak);
+  put (json, "memory_bytes", use->memory);
+  put (json, "comm_fraction", use->comm / use->step);
+  put (json, "wait_fraction", use->wait / use->step);
+  put_integer (json, "world_size", run->args->world->size);
+  ADAMIX_TRY (adamix_path_join (&path, run->config->output, FILE_RESULTS));
+  ADAMIX_TRY (adamix_json_store (json, path, false));
+done:
+  free (path);
+  json_decref (json);
+  return err;
+}
+
+/* ---- the end of a run ---- */
+
+static adamix_err
+evaluate_final (adamix_run *run, adamix_train_results *r)
+{
+  const adamix_inference_route merged = { 0 };
+  adamix_comm *world = run->args->world;
+  r->has_dev = run->has_dev;
+  r->has_test = run->has_test;
+  if (run->has_dev)
+    ADAMIX_RETURN_IF (adamix_evaluate (world, &run->inference, &run->dev, run->task.metrics, &merged, &r->dev, NULL));
+  if (run->has_test)
+    ADAMIX_RETURN_IF (adamix_evaluate (world, &run->inference, &run->test, run->task.metrics, &merged, &r->test, NULL));
+  return ADAMIX_OK;
+}
+
+static void
+warn_undefined (adamix_log *log, const char *split, const adamix_evaluation *e)
+{
+  for (int64_t i = 0; i < e->metrics; i++)
+    if (!isfinite (e->value[i]))
+      adamix_log_warn (log, "%s: %s is undefined for these predictions and is stored as null", split, e->name[i]);
+}
+
+adamix_err
+adamix_run_finish (adamix_run *run, adamix_train_results *r)
+{
+  adamix_snapshot *s = &run->snapshot;
+  adamix_comm *world = run->args->world;
+  machine_use use;
+  ADAMIX_RETURN_IF (measure_use (run, &use));
+  ADAMIX_RETURN_IF (adamix_run_gather_values (run));
+  const bool best = s->best && s->best_step > 0;
+  if (best) adamix_params_copy (&run->best.params, run->best.params.values, &run->all.params, run->all.params.values);
+  r->steps = s->step;
+  r->best_step = best ? s->best_step : s->step;
+  ADAMIX_RETURN_IF (adamix_run_merge (run));
+  ADAMIX_RETURN_IF (evaluate_final (run, r));
+  warn_undefined (run->args->log, "dev", &r->dev);
+  warn_undefined (run->args->log, "test", &r->test);
+  r->train_seconds = s->train_seconds;
+  r->tokens_per_second = (double) s->timed_tokens / s->train_seconds;
+  r->merged_parameters = run->bank ? adamix_bank_merged_parameters (&run->shape) : 0;
+  r->head_parameters = run->outputs * (run->shape.hidden + 1);
+  snprintf (r->metric, sizeof r->metric, "%s", run->task.metric);
+  adamix_err err = ADAMIX_OK;
+  if (world->rank == 0) {
+    err = write_modules (run, r->best_step);
+    if (!err) err = write_results (run, r, &use);
+  }
+  ADAMIX_RETURN_IF (adamix_comm_agree (world, err));
+  ADAMIX_RETURN_IF (adamix_path_join (&r->merged, run->config->output, FOLDER_MERGED));
+  r->merged_bytes = file_bytes (r->merged, FILE_ADAPTER);
+  return ADAMIX_OK;
+}

@@ -1,0 +1,53 @@
+#include "train/run_private.h"
+
+#include <string.h>
+
+/* One array of the shared set and one of the experts set, brought into the layout of all.params. */
+static adamix_err
+gather (adamix_run *run, const float *shared, const float *experts, bool per_row, float *out)
+{
+  (per_row ? adamix_params_copy_rows : adamix_params_copy) (&run->shared, shared, &run->all.params, out);
+  if (!run->bank) return ADAMIX_OK;
+  return adamix_exchange_collect (&run->placement, &run->shape, &run->experts, experts, per_row, &run->all.params, out);
+}
+
+adamix_err
+adamix_run_gather_values (adamix_run *run)
+{
+  return gather (run, run->shared.values, run->experts.values, false, run->all.params.values);
+}
+
+adamix_err
+adamix_run_gather_optimizer (adamix_run *run)
+{
+  const adamix_optimizer *s = &run->shared_optimizer, *e = &run->experts_optimizer;
+  ADAMIX_RETURN_IF (gather (run, s->first, e->first, false, run->snapshot.first));
+  ADAMIX_RETURN_IF (gather (run, s->second, e->second, false, run->snapshot.second));
+  return gather (run, s->steps, e->steps, true, run->snapshot.steps);
+}
+
+adamix_err
+adamix_run_scatter (adamix_run *run)
+{
+  const adamix_params *all = &run->all.params;
+  const struct {
+    const adamix_params *to;
+    const adamix_optimizer *optimizer;
+  } sets[] = { { &run->shared, &run->shared_optimizer }, { &run->experts, &run->experts_optimizer } };
+  for (size_t i = 0; i < sizeof sets / sizeof *sets; i++) {
+    const adamix_params *to = sets[i].to;
+    ADAMIX_RETURN_IF (adamix_exchange_select (all, all->values, false, to, to->values));
+    ADAMIX_RETURN_IF (adamix_exchange_select (all, run->snapshot.first, false, to, sets[i].optimizer->first));
+    ADAMIX_RETURN_IF (adamix_exchange_select (all, run->snapshot.second, false, to, sets[i].optimizer->second));
+    ADAMIX_RETURN_IF (adamix_exchange_select (all, run->snapshot.steps, true, to, sets[i].optimizer->steps));
+  }
+  return ADAMIX_OK;
+}
+
+adamix_err
+adamix_run_merge (adamix_run *run)
+{
+  adamix_params_copy (&run->all.params, run->all.params.values, &run->merged.params, run->merged.params.values);
+  if (!run->bank) return ADAMIX_OK;
+  return adamix_merge_method_find (run->config->merge)->merge (run->all.bank, run->merged.bank);
+}

@@ -1,0 +1,70 @@
+#include <adamix/train.h>
+
+#include <string.h>
+
+adamix_err
+adamix_inference_create (adamix_inference *out, const adamix_model *model, const adamix_compute *compute,
+                         adamix_module *module, int64_t max_length)
+{
+  adamix_err err = ADAMIX_OK;
+  const int64_t sequences = ADAMIX_INFERENCE_SEQUENCES, tokens = sequences * max_length;
+  *out = (adamix_inference){ .model = model, .compute = compute, .module = module };
+  adamix_workspace_size size = {
+    .passes = 1, .tokens = tokens, .sequences = sequences, .longest = max_length, .modules = module->has_bank
+  };
+  ADAMIX_TRY (adamix_workspace_create (&out->workspace, model, &size));
+  /* A route by token may need a span a row. */
+  if (module->has_bank)
+    ADAMIX_TRY (adamix_inserted_bank_create (&out->inserted, module->bank, compute, tokens, tokens, false));
+  ADAMIX_TRY (adamix_batch_create (&out->batch, sequences, tokens));
+done:
+  if (err) adamix_inference_destroy (out);
+  return err;
+}
+
+void
+adamix_inference_destroy (adamix_inference *inference)
+{
+  if (!inference) return;
+  adamix_batch_destroy (&inference->batch);
+  adamix_inserted_bank_destroy (inference->inserted);
+  adamix_workspace_destroy (inference->workspace);
+  *inference = (adamix_inference){ 0 };
+}
+
+static void
+fill_route (adamix_inference *inference, const adamix_inference_route *route)
+{
+  const adamix_batch *batch = &inference->batch;
+  adamix_route *spans = adamix_inserted_bank_route (inference->inserted);
+  if (!route->policy) {
+    adamix_route_fixed (inference->module->bank, batch->tokens, route->slot, spans);
+    return;
+  }
+  adamix_route_context context = { .seed = route->seed,
+                                   .step = route->draw,
+                                   .passes = 1,
+                                   .tokens = batch->tokens,
+                                   .sequences = batch->sequences,
+                                   .offset = batch->offset,
+                                   .sample = batch->sample };
+  route->policy->fill (inference->module->bank, &context, spans);
+}
+
+adamix_err
+adamix_inference_run (adamix_inference *inference, const adamix_dataset *dataset, const int64_t *chosen, int64_t n,
+                      const adamix_inference_route *route, float *z)
+{
+  adamix_batch_pack (&inference->batch, dataset, chosen, n);
+  adamix_forward_args args = { .batch = &inference->batch, .passes = 1 };
+  if (inference->inserted) {
+    fill_route (inference, route);
+    args.insertion = adamix_inserted_bank_insertion (inference->inserted);
+  }
+  adamix_view hidden, logits;
+  ADAMIX_RETURN_IF (adamix_model_forward (inference->model, inference->workspace, &args, &hidden));
+  ADAMIX_RETURN_IF (adamix_head_forward (inference->module->head, &args, hidden, &logits));
+  for (int64_t i = 0; i < n; i++)
+    memcpy (z + i * logits.cols, logits.data + i * logits.stride, (size_t) logits.cols * sizeof *z);
+  return ADAMIX_OK;
+}

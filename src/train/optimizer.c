@@ -1,0 +1,58 @@
+#include <adamix/train.h>
+
+#include <math.h>
+#include <stdlib.h>
+
+adamix_err
+adamix_optimizer_create (adamix_optimizer *out, adamix_params *params, const adamix_kernels *kernels,
+                         double weight_decay)
+{
+  adamix_err err = ADAMIX_OK;
+  *out = (adamix_optimizer){
+    .params = params, .kernels = kernels, .beta1 = 0.9, .beta2 = 0.999, .epsilon = 1e-8, .weight_decay = weight_decay
+  };
+  ADAMIX_TRY (ADAMIX_ALLOC (out->first, params->count));
+  ADAMIX_TRY (ADAMIX_ALLOC (out->second, params->count));
+  ADAMIX_TRY (ADAMIX_ALLOC (out->steps, params->rows));
+done:
+  if (err) adamix_optimizer_destroy (out);
+  return err;
+}
+
+void
+adamix_optimizer_destroy (adamix_optimizer *optimizer)
+{
+  if (!optimizer) return;
+  free (optimizer->first);
+  free (optimizer->second);
+  free (optimizer->steps);
+  *optimizer = (adamix_optimizer){ 0 };
+}
+
+/* Values a thread updates at a time. */
+#define PIECE 16384
+
+static void
+update_row (adamix_optimizer *o, const adamix_param *row, double t, double lr, double grad_scale)
+{
+  double correction = sqrt (1 - pow (o->beta2, t)) / (1 - pow (o->beta1, t));
+  double decay = row->decay ? lr * o->weight_decay : 0;
+  float *first = o->first + row->offset, *second = o->second + row->offset;
+#pragma omp parallel for schedule(static)
+  for (int64_t i = 0; i < row->count; i += PIECE) {
+    int64_t n = row->count - i < PIECE ? row->count - i : PIECE;
+    o->kernels->adamw (n, row->value + i, row->grad + i, (float) grad_scale, first + i, second + i, (float) o->beta1,
+                       (float) o->beta2, (float) o->epsilon, (float) (lr * correction), (float) decay);
+  }
+}
+
+void
+adamix_optimizer_update (adamix_optimizer *optimizer, double lr, double grad_scale)
+{
+  for (int64_t i = 0; i < optimizer->params->rows; i++) {
+    const adamix_param *row = &optimizer->params->row[i];
+    if (*row->touched <= 0 && optimizer->steps[i] == 0) continue;
+    optimizer->steps[i] += 1;
+    update_row (optimizer, row, optimizer->steps[i], lr, grad_scale);
+  }
+}

@@ -1,0 +1,199 @@
+#include "train/train_private.h"
+
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+#ifdef HAVE_CONFIG_H
+#include "config.h"
+#endif
+
+/* Options that change neither the numbers nor the order in which they come. */
+static const char *const free_options[] = { "model",      "data",   "output", "train-file", "dev-file",
+                                            "test-file",  "resume", "force",  "threads",    "log-every",
+                                            "save-every", "keep",   "config", "recipe" };
+
+json_t *
+adamix_record_fixed_options (const adamix_options *options)
+{
+  json_t *json = adamix_options_json (options);
+  for (size_t i = 0; i < sizeof free_options / sizeof *free_options; i++) json_object_del (json, free_options[i]);
+  return json;
+}
+
+/* ---- run.json ---- */
+
+/* "model name" of the first processor in /proc/cpuinfo; "unknown" elsewhere. */
+static json_t *
+cpu_json (void)
+{
+  char line[256], name[256] = "unknown";
+  FILE *file = fopen ("/proc/cpuinfo", "r");
+  while (file && fgets (line, sizeof line, file))
+    if (sscanf (line, "model name : %255[^\n]", name) == 1) break;
+  if (file) fclose (file);
+  return json_pack ("{s:s, s:I}", "name", name, "cores", (json_int_t) sysconf (_SC_NPROCESSORS_ONLN));
+}
+
+static json_t *
+mpi_json (const adamix_comm *world)
+{
+  char version[MPI_MAX_LIBRARY_VERSION_STRING] = "none: one process without a launcher";
+  int length;
+  if (world->handle != MPI_COMM_NULL) MPI_Get_library_version (version, &length);
+  version[strcspn (version, ",\n")] = 0;
+  return json_string (version);
+}
+
+static json_t *
+dataset_json (const adamix_dataset *dataset)
+{
+  if (!dataset) return json_null ();
+  const char *name = strrchr (dataset->path, '/');
+  return json_pack ("{s:s, s:s, s:I, s:I, s:I, s:I, s:b}", "file", name ? name + 1 : dataset->path, "sha256",
+                    dataset->hash.hex, "examples", (json_int_t) dataset->examples, "tokens",
+                    (json_int_t) dataset->offset[dataset->examples], "truncated", (json_int_t) dataset->truncated,
+                    "empty", (json_int_t) dataset->empty, "substitute", dataset->substitute);
+}
+
+static json_t *
+model_json (const adamix_model *model)
+{
+  const adamix_model_config *c = adamix_model_config_of (model);
+  return json_pack ("{s:s, s:s, s:I, s:I, s:I}", "architecture", c->architecture, "sha256", adamix_model_hash (model),
+                    "hidden_size", (json_int_t) c->hidden, "num_hidden_layers", (json_int_t) c->layers, "parameters",
+                    (json_int_t) adamix_model_parameters (model));
+}
+
+adamix_err
+adamix_record_write (const adamix_record *r)
+{
+  adamix_err err = ADAMIX_OK;
+  char *path = NULL;
+  json_t *json =
+      json_pack ("{s:s, s:s, s:o, s:o, s:{s:s, s:s}, s:o, s:i, s:i, s:i, s:o, s:{s:o, s:o, s:o}}", "version",
+                 adamix_version (), "revision", adamix_revision (), "config", adamix_options_json (r->args->options),
+                 "cpu", cpu_json (), "kernels", "isa", r->compute->kernels->isa, "gemm",
+                 adamix_gemm_name (r->compute->gemm), "mpi", mpi_json (r->args->world), "ranks", r->args->world->size,
+                 "groups", r->placement->groups, "threads", r->args->threads, "model", model_json (r->model), "data",
+                 "train", dataset_json (r->train), "dev", dataset_json (r->dev), "test", dataset_json (r->test));
+  if (!json) ADAMIX_TRY (adamix_err_set (ADAMIX_ENOMEM, "no memory for the record of the run"));
+  /* The learning rate as used, where the option left it to the method. */
+  json_object_set_new (json_object_get (json, "config"), "lr", json_real (r->args->config->lr));
+  ADAMIX_TRY (adamix_path_join (&path, r->args->config->output, FILE_RUN_RECORD));
+  ADAMIX_TRY (adamix_json_store (json, path, false));
+done:
+  free (path);
+  json_decref (json);
+  return err;
+}
+
+/* ---- metrics.jsonl ---- */
+
+/* Bytes of the lines whose step is at most `step`. */
+static off_t
+bytes_up_to (FILE *file, int64_t step)
+{
+  char *line = NULL;
+  size_t capacity = 0;
+  off_t keep = 0;
+  long long found;
+  for (ssize_t n; (n = getline (&line, &capacity, file)) > 0; keep += n)
+    if (sscanf (line, "{\"step\": %lld", &found) != 1 || found > step || line[n - 1] != '\n') break;
+  free (line);
+  return keep;
+}
+
+adamix_err
+adamix_metrics_open (FILE **out, const char *run, int64_t step)
+{
+  adamix_err err = ADAMIX_OK;
+  char *path = NULL;
+  ADAMIX_TRY (adamix_path_join (&path, run, FILE_METRICS));
+  FILE *file = fopen (path, step > 0 ? "r+" : "w");
+  if (!file) file = fopen (path, "w");
+  if (!file) ADAMIX_TRY (adamix_err_set (ADAMIX_EIO, "cannot write %s: %s", path, strerror (errno)));
+  off_t keep = bytes_up_to (file, step);
+  if (ftruncate (fileno (file), keep) != 0 || fseeko (file, keep, SEEK_SET) != 0) {
+    err = adamix_err_set (ADAMIX_EIO, "cannot cut %s behind step %lld: %s", path, (long long) step, strerror (errno));
+    fclose (file);
+    goto done;
+  }
+  *out = file;
+done:
+  free (path);
+  return err;
+}
+
+/* ---- the folder of a run ---- */
+
+/* What a run leaves in its folder, for --force. */
+static const char *const run_folders[] = { FOLDER_CHECKPOINTS, FOLDER_EXPERTS, FOLDER_MERGED };
+static const char *const run_files[] = { FILE_RUN_RECORD, FILE_METRICS, FILE_RESULTS };
+
+static adamix_err
+remove_run (const char *run)
+{
+  adamix_err err = ADAMIX_OK;
+  char *path = NULL;
+  for (size_t i = 0; i < sizeof run_folders / sizeof *run_folders; i++) {
+    ADAMIX_TRY (adamix_path_join (&path, run, run_folders[i]));
+    ADAMIX_TRY (adamix_directory_remove (path));
+    free (path);
+    path = NULL;
+  }
+  for (size_t i = 0; i < sizeof run_files / sizeof *run_files; i++) {
+    ADAMIX_TRY (adamix_path_join (&path, run, run_files[i]));
+    if (unlink (path) != 0 && errno != ENOENT)
+      ADAMIX_TRY (adamix_err_set (ADAMIX_EIO, "--force: cannot remove %s: %s", path, strerror (errno)));
+    free (path);
+    path = NULL;
+  }
+done:
+  free (path);
+  return err;
+}
+
+/* A run that cannot store its result should say so before it trains. */
+static adamix_err
+try_write (const char *run)
+{
+  adamix_err err = ADAMIX_OK;
+  char *path = NULL;
+  ADAMIX_TRY (adamix_path_join (&path, run, ".write-test"));
+  err = adamix_file_write (path, "", 0);
+  if (err)
+    adamix_err_prefix (err, "--output %s is not writable", run);
+  else
+    unlink (path);
+done:
+  free (path);
+  return err;
+}
+
+adamix_err
+adamix_run_folder_prepare (const adamix_train_config *config, bool *finished)
+{
+  adamix_err err = ADAMIX_OK;
+  const char *run = config->output;
+  char *record = NULL, *results = NULL;
+  ADAMIX_TRY (adamix_path_join (&record, run, FILE_RUN_RECORD));
+  ADAMIX_TRY (adamix_path_join (&results, run, FILE_RESULTS));
+  *finished = adamix_path_exists (results);
+  bool started = adamix_path_exists (record);
+  if (adamix_path_exists (run) && !adamix_path_is_directory (run))
+    ADAMIX_TRY (adamix_err_set (ADAMIX_EEXIST, "--output %s exists and is not a folder; give another", run));
+  if (config->resume && *finished) goto done;
+  if ((*finished || started) && !config->resume && !config->force)
+    ADAMIX_TRY (adamix_err_set (ADAMIX_EEXIST,
+                                "--output %s already holds a %s run; give another folder, %s--force to replace it", run,
+                                *finished ? "finished" : "started", *finished ? "or " : "--resume to go on or "));
+  *finished = false;
+  ADAMIX_TRY (adamix_directory_make (run));
+  ADAMIX_TRY (try_write (run));
+  if (config->force) ADAMIX_TRY (remove_run (run));
+done:
+  free (results);
+  free (record);
+  return err;
+}

@@ -1,0 +1,165 @@
+#include "train/run_private.h"
+
+#include <errno.h>
+#include <math.h>
+#include <string.h>
+
+/* ---- one line of metrics.jsonl, and what the progress bar says ---- */
+
+static adamix_err
+log_step (adamix_run *run, int64_t step, const adamix_step_result *r)
+{
+  if (!run->metrics || (step + 1) % run->config->log_every != 0) return ADAMIX_OK;
+  double epoch = (double) (step + 1) / (double) run->plan.steps_per_epoch;
+  json_t *line = json_pack ("{s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "step", (json_int_t) step + 1, "epoch",
+                            adamix_json_number (epoch), "loss", adamix_json_number (r->task + r->consistency),
+                            "loss_task", adamix_json_number (r->task), "loss_consistency",
+                            adamix_json_number (r->consistency), "lr", adamix_json_number (r->lr), "grad_norm",
+                            adamix_json_number (r->norm), "seconds", adamix_json_number (r->seconds),
+                            "tokens_per_second", adamix_json_number ((double) r->tokens / r->seconds));
+  if (!line) return adamix_err_set (ADAMIX_ENOMEM, "no memory for a line of metrics");
+  enum { DIGITS = 17 };
+  bool written = json_dumpf (line, run->metrics, JSON_REAL_PRECISION (DIGITS)) == 0 &&
+                 fputc ('\n', run->metrics) != EOF && fflush (run->metrics) == 0;
+  json_decref (line);
+  if (written) return ADAMIX_OK;
+  return adamix_err_set (ADAMIX_EIO, "cannot write %s/%s: %s", run->config->output, FILE_METRICS, strerror (errno));
+}
+
+static void
+show_step (adamix_progress *bar, int64_t step, const adamix_step_result *r)
+{
+  enum { WIDTH = 64 };
+  char note[WIDTH];
+  snprintf (note, sizeof note, "loss %.3f  %.0f tokens/s", r->task + r->consistency, (double) r->tokens / r->seconds);
+  adamix_progress_update (bar, step + 1, note);
+}
+
+static void
+count_step (adamix_run *run, int64_t step, const adamix_step_result *r)
+{
+  adamix_snapshot *s = &run->snapshot;
+  s->step = step + 1;
+  s->loss_sum += r->task + r->consistency;
+  s->loss_steps++;
+  if (step < run->timed_from) return;
+  s->train_seconds += r->seconds;
+  s->timed_tokens += r->tokens;
+  s->timed_examples += r->examples;
+}
+
+/* ---- evaluation on the dev file, and the best step ---- */
+
+static adamix_err
+evaluate_dev (adamix_run *run)
+{
+  adamix_evaluation dev;
+  const adamix_inference_route merged = { 0 };
+  adamix_snapshot *s = &run->snapshot;
+  ADAMIX_RETURN_IF (adamix_run_gather_values (run));
+  ADAMIX_RETURN_IF (adamix_run_merge (run));
+  ADAMIX_RETURN_IF (
+      adamix_evaluate (run->args->world, &run->inference, &run->dev, run->task.metrics, &merged, &dev, NULL));
+  double value = adamix_evaluation_value (&dev, run->task.metric);
+  adamix_log_info (run->args->log, "step %lld: dev %s %.4f, loss %.4f", (long long) s->step, run->task.metric, value,
+                   dev.loss);
+  bool better = isfinite (value) && (s->best_step == 0 || value > s->best_value);
+  if (!better || !s->best) return ADAMIX_OK;
+  s->best_step = s->step;
+  s->best_value = value;
+  adamix_params_copy (&run->all.params, run->all.params.values, &run->best.params, run->best.params.values);
+  return ADAMIX_OK;
+}
+
+/* ---- checkpoints ---- */
+
+static adamix_err
+save (adamix_run *run)
+{
+  ADAMIX_RETURN_IF (adamix_run_gather_values (run));
+  ADAMIX_RETURN_IF (adamix_run_gather_optimizer (run));
+  adamix_err err = ADAMIX_OK;
+  if (run->args->world->rank == 0)
+    err = adamix_checkpoint_write (run->config->output, &run->snapshot, run->fixed, run->config->keep);
+  return adamix_comm_agree (run->args->world, err);
+}
+
+static bool
+due (int64_t done, int64_t period)
+{
+  return period > 0 && done % period == 0;
+}
+
+/* ---- the loop ---- */
+
+static adamix_err
+train (adamix_run *run, adamix_progress *bar)
+{
+  int64_t eval_period, save_period;
+  adamix_period_parse (run->config->eval_every, run->plan.steps_per_epoch, &eval_period);
+  adamix_period_parse (run->config->save_every, run->plan.steps_per_epoch, &save_period);
+  for (int64_t step = run->snapshot.step; step < run->plan.steps; step++) {
+    adamix_step_result result;
+    ADAMIX_RETURN_IF (adamix_run_step (run, step, &result));
+    count_step (run, step, &result);
+    run->deferred = log_step (run, step, &result);
+    show_step (bar, step, &result);
+    const int64_t done = step + 1;
+    const bool last = done == run->plan.steps, stop = result.stop && !last;
+    const bool evaluate = run->has_dev && (due (done, eval_period) || (last && run->snapshot.best));
+    const bool checkpoint = due (done, save_period) || stop;
+    if (evaluate || checkpoint || last) ADAMIX_RETURN_IF (adamix_comm_agree (run->args->world, run->deferred));
+    if (evaluate) ADAMIX_RETURN_IF (evaluate_dev (run));
+    if (checkpoint) ADAMIX_RETURN_IF (save (run));
+    if (stop)
+      return adamix_err_set (ADAMIX_ESTOPPED,
+                             "stopped at step %lld of %lld, a checkpoint is written; the same command "
+                             "with --resume goes on",
+                             (long long) done, (long long) run->plan.steps);
+  }
+  return ADAMIX_OK;
+}
+
+static void
+announce (const adamix_run *run)
+{
+  const adamix_train_config *c = run->config;
+  adamix_log *log = run->args->log;
+  const adamix_comm *world = run->args->world;
+  adamix_log_info (log, "%s on %d rank%s x %d thread%s, %d expert group%s; %s, %s kernels", c->method, world->size,
+                   world->size == 1 ? "" : "s", run->args->threads, run->args->threads == 1 ? "" : "s",
+                   run->placement.groups, run->placement.groups == 1 ? "" : "s", adamix_gemm_name (run->compute.gemm),
+                   run->compute.kernels->isa);
+  adamix_log_info (log, "%lld steps of %lld examples, learning rate %g, seed %lld", (long long) run->plan.steps,
+                   (long long) c->batch, c->lr, (long long) c->seed);
+}
+
+adamix_err
+adamix_train_run (const adamix_train_args *args, adamix_train_results *results)
+{
+  adamix_err err = ADAMIX_OK;
+  adamix_run run;
+  adamix_progress bar = { 0 };
+  *results = (adamix_train_results){ 0 };
+  ADAMIX_RETURN_IF (adamix_run_open (&run, args, &results->was_finished));
+  if (results->was_finished) {
+    adamix_log_info (args->log, "--resume: %s holds a finished run, there is nothing to do", args->config->output);
+    goto done;
+  }
+  announce (&run);
+  adamix_progress_begin (&bar, args->log, run.plan.steps, run.snapshot.step);
+  err = train (&run, &bar);
+  adamix_progress_end (&bar);
+  if (!err) err = adamix_run_finish (&run, results);
+done:
+  adamix_run_close (&run);
+  return err;
+}
+
+void
+adamix_train_results_destroy (adamix_train_results *results)
+{
+  if (!results) return;
+  free (results->merged);
+  *results = (adamix_train_results){ 0 };
+}

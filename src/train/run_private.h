@@ -1,0 +1,79 @@
+/* run_private.h - a run in progress: what setup.c builds, step.c trains, finish.c evaluates and stores. */
+#ifndef ADAMIX_RUN_PRIVATE_H
+#define ADAMIX_RUN_PRIVATE_H
+
+#include "train/train_private.h"
+
+/* Scalars of a step that ride in the all-reduce of the shared gradients. */
+enum { RIDER_TASK, RIDER_CONSISTENCY, RIDER_TOKENS, RIDER_ERROR, RIDER_STOP };
+
+/* Steps at the start of a process that the speed leaves out. */
+#define UNTIMED_STEPS 3
+
+typedef struct adamix_run {
+  const adamix_train_args *args;
+  const adamix_train_config *config;
+  const adamix_method *method;
+  const adamix_route_policy *route;
+  adamix_compute compute;
+  json_t *fixed; /* options a resumed run must share */
+
+  adamix_model *model;
+  adamix_tokenizer *tokenizer;
+  adamix_task task;
+  adamix_labels labels;
+  adamix_dataset train, dev, test;
+  bool has_dev, has_test;
+  adamix_pool pool;
+  int64_t outputs, passes;
+
+  adamix_placement placement;
+  adamix_plan plan;
+
+  /* What this rank trains. */
+  adamix_bank_shape shape;
+  adamix_params shared, experts;
+  adamix_bank *bank; /* NULL: method head */
+  adamix_head *head;
+  adamix_optimizer shared_optimizer, experts_optimizer;
+  adamix_inserted_bank *inserted;
+  adamix_workspace *workspace;
+  adamix_batch batch;
+  float *dz;
+
+  /* The run outside of ranks. */
+  adamix_module all, merged, best;
+  adamix_inference inference; /* of merged */
+  adamix_snapshot snapshot;
+  FILE *metrics;       /* rank 0 */
+  adamix_err deferred; /* a failure of this rank between two steps: the next exchange tells all */
+  double wait_seconds, comm_seconds, step_seconds; /* this process, training steps only */
+  int64_t timed_from;                              /* first step whose time counts */
+} adamix_run;
+
+/* What a step has to tell, the same on every rank. */
+typedef struct adamix_step_result {
+  double task, consistency, lr, norm, seconds;
+  int64_t tokens, examples;
+  bool stop;
+} adamix_step_result;
+
+/* setup.c.  *finished: --resume met a finished run, nothing else was built.  Collective over the world. */
+adamix_err adamix_run_open (adamix_run *out, const adamix_train_args *args, bool *finished);
+void adamix_run_close (adamix_run *run);
+
+/* step.c: one update, step counted from 0.  Collective over the world. */
+adamix_err adamix_run_step (adamix_run *run, int64_t step, adamix_step_result *out);
+
+/* gather.c: bring the run together on every rank.  Collective over the world. */
+adamix_err adamix_run_gather_values (adamix_run *run);    /* into all.params.values */
+adamix_err adamix_run_gather_optimizer (adamix_run *run); /* into the snapshot */
+/* The reverse, after a checkpoint was read.  Local. */
+adamix_err adamix_run_scatter (adamix_run *run);
+/* all.params.values become the merged module. */
+adamix_err adamix_run_merge (adamix_run *run);
+
+/* finish.c: final evaluations and the files of the finished run.  Collective over the world. */
+adamix_err adamix_run_finish (adamix_run *run, adamix_train_results *results);
+
+#endif

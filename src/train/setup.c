@@ -1,0 +1,287 @@
+#include "train/run_private.h"
+
+#include <string.h>
+
+/* ---- what every rank does for itself before communicators are split ---- */
+
+static adamix_err
+choose_pool (adamix_run *run)
+{
+  enum { AUTO, POOLER, MEAN };
+  bool pooler = adamix_model_has_pooler (run->model);
+  if (run->config->pool == AUTO)
+    run->pool = adamix_model_wants_mean (run->model) || !pooler ? ADAMIX_POOL_MEAN : ADAMIX_POOL_POOLER;
+  else
+    run->pool = run->config->pool == POOLER ? ADAMIX_POOL_POOLER : ADAMIX_POOL_MEAN;
+  if (run->pool == ADAMIX_POOL_POOLER && !pooler)
+    return adamix_err_set (ADAMIX_EUSAGE, "--pool pooler: %s has no pooler weights; use --pool mean",
+                           run->config->model);
+  return ADAMIX_OK;
+}
+
+static adamix_err
+read_split (adamix_run *run, adamix_split split, const char *own, int64_t limit, adamix_dataset *out, bool *found)
+{
+  adamix_err err = ADAMIX_OK;
+  char *path = NULL;
+  bool substitute = false;
+  if (run->config->task)
+    ADAMIX_TRY (adamix_task_path (&run->task, run->config->data, split, &path, &substitute));
+  else if (own)
+    ADAMIX_TRY (adamix_format (&path, "%s", own));
+  *found = path != NULL;
+  if (!path) goto done;
+  ADAMIX_TRY (
+      adamix_dataset_read (out, &run->task, path, run->tokenizer, run->config->max_length, limit, &run->labels));
+  out->substitute = substitute;
+done:
+  free (path);
+  return err;
+}
+
+static void
+tell_dataset (adamix_log *log, const char *split, const adamix_dataset *d)
+{
+  adamix_log_info (log, "%s: %lld examples, %lld tokens (%s)", split, (long long) d->examples,
+                   (long long) d->offset[d->examples], d->path);
+  if (d->truncated)
+    adamix_log_warn (log, "%s: %lld texts were longer than --max-length and were cut", d->path,
+                     (long long) d->truncated);
+  if (d->empty) adamix_log_warn (log, "%s: %lld texts are empty and are used as such", d->path, (long long) d->empty);
+  if (d->substitute)
+    adamix_log_warn (log, "%s stands in for the task's own file: scores are not comparable with published ones",
+                     d->path);
+}
+
+static adamix_err
+read_data (adamix_run *run)
+{
+  const adamix_train_config *c = run->config;
+  bool found;
+  ADAMIX_RETURN_IF (read_split (run, ADAMIX_SPLIT_TRAIN, c->train_file, c->limit_train, &run->train, &found));
+  ADAMIX_RETURN_IF (read_split (run, ADAMIX_SPLIT_DEV, c->dev_file, 0, &run->dev, &run->has_dev));
+  ADAMIX_RETURN_IF (read_split (run, ADAMIX_SPLIT_TEST, c->test_file, 0, &run->test, &run->has_test));
+  const bool best = c->select == 1;
+  if (best && !run->has_dev) {
+    ADAMIX_RETURN_IF (adamix_dataset_hold_out (&run->train, &run->dev, (uint64_t) c->seed));
+    run->has_dev = true;
+    adamix_log_info (run->args->log, "--select best: there is no dev file, a tenth of the training file is held out");
+  }
+  tell_dataset (run->args->log, "train", &run->train);
+  if (run->has_dev) tell_dataset (run->args->log, "dev", &run->dev);
+  if (run->has_test) tell_dataset (run->args->log, "test", &run->test);
+  run->outputs = run->task.type == ADAMIX_TASK_REGRESSION ? 1 : run->labels.count;
+  if (run->task.type == ADAMIX_TASK_CLASSIFICATION && run->outputs < 2)
+    return adamix_err_set (ADAMIX_EDATA, "%s has one label only ('%s'): there is nothing to learn", run->train.path,
+                           run->labels.name[0]);
+  return ADAMIX_OK;
+}
+
+static adamix_err
+open_inputs (adamix_run *run)
+{
+  const adamix_train_config *c = run->config;
+  ADAMIX_RETURN_IF (adamix_compute_select (&run->compute, c->gemm, c->kernels, run->args->threads));
+  ADAMIX_RETURN_IF (adamix_train_config_task (c, &run->task));
+  ADAMIX_RETURN_IF (adamix_model_open (&run->model, c->model, &run->compute));
+  ADAMIX_RETURN_IF (choose_pool (run));
+  ADAMIX_RETURN_IF (adamix_tokenizer_open (&run->tokenizer, c->model));
+  const adamix_model_config *model = adamix_model_config_of (run->model);
+  if (adamix_tokenizer_vocabulary (run->tokenizer) > model->vocabulary)
+    return adamix_err_set (ADAMIX_EFORMAT, "%s: the tokenizer has %lld tokens, config.json a vocabulary of %lld",
+                           c->model, (long long) adamix_tokenizer_vocabulary (run->tokenizer),
+                           (long long) model->vocabulary);
+  if (c->max_length > model->positions)
+    return adamix_err_set (ADAMIX_EUSAGE, "--max-length %lld is more than the %lld positions of %s",
+                           (long long) c->max_length, (long long) model->positions, c->model);
+  ADAMIX_RETURN_IF (read_data (run));
+  ADAMIX_RETURN_IF (adamix_plan_create (&run->plan, c, &run->train, run->args->world->size));
+  return adamix_model_pack (run->model);
+}
+
+/* ---- what needs the placement ---- */
+
+static adamix_err
+create_trained (adamix_run *run)
+{
+  const int64_t most = run->plan.shard_sequences * run->passes;
+  if (run->method->modules)
+    ADAMIX_RETURN_IF (adamix_bank_create (&run->bank, &run->shape, run->placement.owned, &run->shared, &run->experts));
+  ADAMIX_RETURN_IF (adamix_head_create (&run->head, run->model, run->pool, run->outputs, most));
+  ADAMIX_RETURN_IF (adamix_head_announce (run->head, &run->shared));
+  ADAMIX_RETURN_IF (adamix_params_allocate (&run->shared));
+  ADAMIX_RETURN_IF (adamix_params_allocate (&run->experts));
+  if (run->bank) {
+    adamix_bank_link (run->bank, &run->shared, &run->experts);
+    adamix_bank_initialise (run->bank, (uint64_t) run->config->seed);
+  }
+  adamix_head_link (run->head, &run->shared);
+  adamix_head_initialise (run->head, (uint64_t) run->config->seed);
+  ADAMIX_RETURN_IF (
+      adamix_optimizer_create (&run->shared_optimizer, &run->shared, run->compute.kernels, run->config->weight_decay));
+  return adamix_optimizer_create (&run->experts_optimizer, &run->experts, run->compute.kernels,
+                                  run->config->weight_decay);
+}
+
+static adamix_err
+create_buffers (adamix_run *run)
+{
+  const adamix_plan *plan = &run->plan;
+  const int64_t rows = run->passes * plan->shard_tokens;
+  adamix_workspace_size size = { .passes = run->passes,
+                                 .tokens = plan->shard_tokens,
+                                 .sequences = plan->shard_sequences,
+                                 .longest = plan->longest,
+                                 .backward = run->method->modules,
+                                 .modules = run->method->modules };
+  ADAMIX_RETURN_IF (adamix_workspace_create (&run->workspace, run->model, &size));
+  ADAMIX_RETURN_IF (adamix_batch_create (&run->batch, plan->shard_sequences, plan->shard_tokens));
+  if (run->bank)
+    ADAMIX_RETURN_IF (adamix_inserted_bank_create (
+        &run->inserted, run->bank, &run->compute, rows,
+        run->route->capacity (run->passes, plan->shard_sequences, plan->shard_tokens), true));
+  return ADAMIX_ALLOC (run->dz, run->passes * plan->shard_sequences * run->outputs);
+}
+
+/* Modules that hold the whole run on every rank: all experts, the merged module, and the best step's experts. */
+static adamix_err
+create_gathered (adamix_run *run)
+{
+  adamix_bank_shape merged = adamix_merge_shape (&run->shape);
+  const adamix_bank_shape *all_shape = run->method->modules ? &run->shape : NULL;
+  const adamix_bank_shape *merged_shape = run->method->modules ? &merged : NULL;
+  const int64_t most = ADAMIX_INFERENCE_SEQUENCES;
+  ADAMIX_RETURN_IF (adamix_module_create (&run->all, run->model, all_shape, run->pool, run->outputs, most));
+  ADAMIX_RETURN_IF (adamix_module_create (&run->merged, run->model, merged_shape, run->pool, run->outputs, most));
+  ADAMIX_RETURN_IF (
+      adamix_inference_create (&run->inference, run->model, &run->compute, &run->merged, run->config->max_length));
+  if (run->config->select == 1) {
+    ADAMIX_RETURN_IF (adamix_module_create (&run->best, run->model, all_shape, run->pool, run->outputs, most));
+    run->snapshot.best = &run->best;
+  }
+  run->snapshot.all = &run->all;
+  ADAMIX_RETURN_IF (ADAMIX_ALLOC (run->snapshot.first, run->all.params.count));
+  ADAMIX_RETURN_IF (ADAMIX_ALLOC (run->snapshot.second, run->all.params.count));
+  return ADAMIX_ALLOC (run->snapshot.steps, run->all.params.rows);
+}
+
+static adamix_err
+create_state (adamix_run *run)
+{
+  ADAMIX_RETURN_IF (create_trained (run));
+  ADAMIX_RETURN_IF (create_buffers (run));
+  ADAMIX_RETURN_IF (create_gathered (run));
+  run->fixed = adamix_record_fixed_options (run->args->options);
+  return ADAMIX_OK;
+}
+
+/* ---- resuming ---- */
+
+static adamix_err
+resume (adamix_run *run)
+{
+  int64_t step;
+  ADAMIX_RETURN_IF (adamix_checkpoint_newest (run->config->output, &step));
+  if (step == 0) {
+    adamix_log_info (run->args->log, "--resume: %s holds no checkpoint, the run starts at the beginning",
+                     run->config->output);
+    return ADAMIX_OK;
+  }
+  ADAMIX_RETURN_IF (adamix_checkpoint_read (run->config->output, step, &run->snapshot, run->fixed));
+  adamix_log_info (run->args->log, "resuming from the checkpoint of step %lld", (long long) step);
+  return adamix_run_scatter (run);
+}
+
+static adamix_err
+open_files (adamix_run *run)
+{
+  adamix_record record = { .args = run->args,
+                           .model = run->model,
+                           .compute = &run->compute,
+                           .placement = &run->placement,
+                           .train = &run->train,
+                           .dev = run->has_dev ? &run->dev : NULL,
+                           .test = run->has_test ? &run->test : NULL,
+                           .labels = &run->labels };
+  ADAMIX_RETURN_IF (adamix_record_write (&record));
+  return adamix_metrics_open (&run->metrics, run->config->output, run->snapshot.step);
+}
+
+/* Rank 0 alone touches the folder; what it found is told to all. */
+static adamix_err
+prepare_folder (adamix_run *run, bool *finished)
+{
+  adamix_comm *world = run->args->world;
+  adamix_err err = world->rank == 0 ? adamix_run_folder_prepare (run->config, finished) : ADAMIX_OK;
+  ADAMIX_RETURN_IF (adamix_comm_agree (world, err));
+  return adamix_comm_broadcast (world, 0, finished, sizeof *finished);
+}
+
+adamix_err
+adamix_run_open (adamix_run *run, const adamix_train_args *args, bool *finished)
+{
+  adamix_err err = ADAMIX_OK;
+  adamix_comm *world = args->world;
+  const adamix_train_config *c = args->config;
+  *run = (adamix_run){ .args = args, .config = c, .method = adamix_method_find (c->method) };
+  run->route = adamix_route_policy_find (c->route);
+  *finished = false;
+  ADAMIX_TRY (adamix_comm_agree (world, open_inputs (run)));
+  ADAMIX_TRY (prepare_folder (run, finished));
+  if (*finished) goto done;
+  const adamix_model_config *model = adamix_model_config_of (run->model);
+  run->shape = (adamix_bank_shape){ .layers = model->layers,
+                                    .hidden = model->hidden,
+                                    .bottleneck = c->rank,
+                                    .experts = c->experts,
+                                    .share = (adamix_share) c->share,
+                                    .activation = ADAMIX_ACTIVATION_GELU };
+  /* Without a term between the passes the second one would change nothing. */
+  bool two = run->method->consistency && c->consistency > 0 && run->task.type == ADAMIX_TASK_CLASSIFICATION;
+  run->passes = two ? 2 : 1;
+  adamix_placement_args placement = {
+    .layers = model->layers, .experts = c->experts, .experts_per_rank = c->experts_per_rank, .seed = (uint64_t) c->seed
+  };
+  ADAMIX_TRY (
+      adamix_placement_create (&run->placement, adamix_placement_policy_find (c->placement), &placement, world));
+  ADAMIX_TRY (adamix_comm_agree (world, create_state (run)));
+  ADAMIX_TRY (adamix_comm_agree (world, c->resume ? resume (run) : ADAMIX_OK));
+  ADAMIX_TRY (adamix_comm_agree (world, world->rank == 0 ? open_files (run) : ADAMIX_OK));
+  run->timed_from = run->snapshot.step + UNTIMED_STEPS;
+done:
+  if (err) adamix_run_close (run);
+  return err;
+}
+
+void
+adamix_run_close (adamix_run *run)
+{
+  if (run->metrics) fclose (run->metrics);
+  free (run->snapshot.steps);
+  free (run->snapshot.second);
+  free (run->snapshot.first);
+  adamix_inference_destroy (&run->inference);
+  adamix_module_destroy (&run->best);
+  adamix_module_destroy (&run->merged);
+  adamix_module_destroy (&run->all);
+  free (run->dz);
+  adamix_batch_destroy (&run->batch);
+  adamix_workspace_destroy (run->workspace);
+  adamix_inserted_bank_destroy (run->inserted);
+  adamix_optimizer_destroy (&run->experts_optimizer);
+  adamix_optimizer_destroy (&run->shared_optimizer);
+  adamix_head_destroy (run->head);
+  adamix_bank_destroy (run->bank);
+  adamix_params_destroy (&run->experts);
+  adamix_params_destroy (&run->shared);
+  adamix_plan_destroy (&run->plan);
+  adamix_placement_destroy (&run->placement);
+  adamix_dataset_destroy (&run->test);
+  adamix_dataset_destroy (&run->dev);
+  adamix_dataset_destroy (&run->train);
+  adamix_labels_destroy (&run->labels);
+  adamix_tokenizer_destroy (run->tokenizer);
+  adamix_model_destroy (run->model);
+  json_decref (run->fixed);
+  *run = (adamix_run){ 0 };
+}

@@ -1,0 +1,114 @@
+#include "train/run_private.h"
+
+#include <math.h>
+
+/* Fill this rank's part of step `step`: its examples and the experts that serve them. */
+static void
+pack (adamix_run *run, int64_t step)
+{
+  const adamix_plan *plan = &run->plan;
+  const int rank = run->args->world->rank;
+  const int64_t first = plan->first[rank], n = plan->first[rank + 1] - first;
+  adamix_batch_pack (&run->batch, &run->train, plan->dealt + first, n);
+  if (!run->inserted || n == 0) return;
+  adamix_route_context context = { .seed = (uint64_t) run->config->seed,
+                                   .step = step,
+                                   .shard = adamix_placement_shard (&run->placement),
+                                   .passes = run->passes,
+                                   .tokens = run->batch.tokens,
+                                   .sequences = n,
+                                   .offset = run->batch.offset,
+                                   .sample = run->batch.sample };
+  run->route->fill (run->bank, &context, adamix_inserted_bank_route (run->inserted));
+}
+
+/* Forward, loss and backward of this rank's shard; a rank without examples adds nothing. */
+static adamix_err
+differentiate (adamix_run *run, int64_t step, int64_t batch, adamix_loss *loss)
+{
+  *loss = (adamix_loss){ 0, 0 };
+  if (run->batch.sequences == 0) return ADAMIX_OK;
+  adamix_forward_args args = { .batch = &run->batch,
+                               .passes = run->passes,
+                               .training = true,
+                               .dropout = (float) run->config->dropout,
+                               .seed = (uint64_t) run->config->seed,
+                               .step = step,
+                               .insertion = run->inserted ? adamix_inserted_bank_insertion (run->inserted) : NULL };
+  adamix_view hidden, z, dhidden = { 0 };
+  ADAMIX_RETURN_IF (adamix_model_forward (run->model, run->workspace, &args, &hidden));
+  ADAMIX_RETURN_IF (adamix_head_forward (run->head, &args, hidden, &z));
+  adamix_loss_args loss_args = { .examples = run->batch.sequences,
+                                 .outputs = run->outputs,
+                                 .passes = run->passes,
+                                 .label = run->train.label ? run->batch.label : NULL,
+                                 .target = run->train.target ? run->batch.target : NULL,
+                                 .scale = 1.0 / (double) batch,
+                                 .consistency = run->passes == 2 ? run->config->consistency : 0 };
+  adamix_view dz = adamix_view_of (run->dz, z.rows, z.cols);
+  adamix_loss_compute (&loss_args, z, dz, loss);
+  if (run->inserted) dhidden = adamix_workspace_gradient (run->workspace, hidden.rows);
+  ADAMIX_RETURN_IF (adamix_head_backward (run->head, &args, dz, dhidden));
+  if (!run->inserted) return ADAMIX_OK;
+  return adamix_model_backward (run->model, run->workspace, &args, dhidden);
+}
+
+/* Sum the gradients of all ranks; scalars, errors and the stop flag ride along. */
+static adamix_err
+exchange (adamix_run *run, const adamix_loss *loss, adamix_err local, adamix_step_result *out)
+{
+  adamix_comm *world = run->args->world, *group = &run->placement.group;
+  float *riders = run->shared.riders;
+  riders[RIDER_TASK] = (float) loss->task;
+  riders[RIDER_CONSISTENCY] = (float) loss->consistency;
+  riders[RIDER_TOKENS] = (float) run->batch.tokens;
+  riders[RIDER_ERROR] = local != ADAMIX_OK;
+  riders[RIDER_STOP] = run->args->stop && *run->args->stop;
+  const double waited = world->waited, seconds = world->seconds + group->seconds;
+  ADAMIX_RETURN_IF (adamix_comm_arrive (world));
+  ADAMIX_RETURN_IF (adamix_exchange_gradients (&run->placement, &run->shared, &run->experts));
+  if (riders[RIDER_ERROR] > 0) return adamix_comm_agree (world, local);
+  out->task = riders[RIDER_TASK];
+  out->consistency = riders[RIDER_CONSISTENCY];
+  out->tokens = (int64_t) riders[RIDER_TOKENS];
+  out->stop = riders[RIDER_STOP] > 0;
+  ADAMIX_RETURN_IF (
+      adamix_exchange_norm (&run->placement, run->compute.kernels, &run->shared, &run->experts, &out->norm));
+  run->wait_seconds += world->waited - waited;
+  run->comm_seconds += world->seconds + group->seconds - seconds - (world->waited - waited);
+  return ADAMIX_OK;
+}
+
+/* clip / (norm + 1e-6), at most 1, as torch.nn.utils.clip_grad_norm_ has it. */
+static double
+clip_factor (double clip, double norm)
+{
+  const double guard = 1e-6;
+  double factor = clip / (norm + guard);
+  return clip > 0 && factor < 1 ? factor : 1;
+}
+
+adamix_err
+adamix_run_step (adamix_run *run, int64_t step, adamix_step_result *out)
+{
+  const double start = adamix_clock ();
+  adamix_loss loss = { 0, 0 };
+  *out = (adamix_step_result){ .examples = adamix_plan_cut (&run->plan, step) };
+  adamix_params_zero_grads (&run->shared);
+  adamix_params_zero_grads (&run->experts);
+  pack (run, step);
+  adamix_err local = run->deferred ? run->deferred : differentiate (run, step, out->examples, &loss);
+  ADAMIX_RETURN_IF (exchange (run, &loss, local, out));
+  if (!isfinite (out->task + out->consistency + out->norm))
+    return adamix_err_set (ADAMIX_ENUMERIC,
+                           "step %lld: the %s is not a number or infinite; the last checkpoint is kept, a smaller --lr "
+                           "may help",
+                           (long long) step + 1, isfinite (out->task + out->consistency) ? "gradient" : "loss");
+  out->lr = adamix_schedule_linear (run->config->lr, run->config->warmup, step, run->plan.steps);
+  const double factor = clip_factor (run->config->clip, out->norm);
+  adamix_optimizer_update (&run->shared_optimizer, out->lr, factor);
+  adamix_optimizer_update (&run->experts_optimizer, out->lr, factor);
+  out->seconds = adamix_clock () - start;
+  run->step_seconds += out->seconds;
+  return ADAMIX_OK;
+}

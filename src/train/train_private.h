@@ -1,0 +1,93 @@
+/* train_private.h - what the files of this room share. */
+#ifndef ADAMIX_TRAIN_PRIVATE_H
+#define ADAMIX_TRAIN_PRIVATE_H
+
+#include <adamix/train.h>
+
+#include <stdlib.h>
+
+#define RECIPE_NAMES "support|paper-bert-base"
+
+/* Files of a run and of its folders. */
+#define FILE_RUN_RECORD     "run.json"
+#define FILE_METRICS        "metrics.jsonl"
+#define FILE_RESULTS        "all_results.json"
+#define FOLDER_CHECKPOINTS  "checkpoints"
+#define FOLDER_EXPERTS      "experts"
+#define FOLDER_MERGED       "merged"
+#define FILE_ADAPTER        "adapter.safetensors"
+#define FILE_EXPERTS        "experts.safetensors"
+#define FILE_ADAPTER_CONFIG "adamix_config.json"
+#define FILE_OPTIMIZER      "optimizer.safetensors"
+#define FILE_STATE          "state.json"
+#define FILE_BEST           "best.safetensors"
+
+/* Steps between two evaluations or checkpoints; 0 is never.  False if the text is none of the three forms. */
+bool adamix_period_parse (const char *text, int64_t steps_per_epoch, int64_t *period);
+
+/* ---- plan.c: all that is known before the first step ---- */
+
+typedef struct adamix_plan {
+  const adamix_dataset *train; /* borrowed */
+  uint64_t seed;
+  int64_t batch, steps_per_epoch, steps; /* B; of an epoch; in all */
+  int shards;
+  int64_t shard_tokens, shard_sequences, longest; /* the largest shard of any step; the longest sequence */
+  int64_t epoch;                                  /* whose permutation `order` holds; -1: none yet */
+  int64_t *order;                                 /* [examples] */
+  int64_t *dealt, *first, *scratch;               /* [batch], [shards + 1], [batch] of the step last cut */
+} adamix_plan;
+
+adamix_err adamix_plan_create (adamix_plan *out, const adamix_train_config *config, const adamix_dataset *train,
+                               int shards);
+void adamix_plan_destroy (adamix_plan *plan);
+/* Cut step `step` (from 0); shard s is dealt[first[s]] .. dealt[first[s + 1]].  Returns the global number of examples. */
+int64_t adamix_plan_cut (adamix_plan *plan, int64_t step);
+
+/* ---- checkpoint.c ---- */
+
+/* The state of a run outside of ranks: in the layout of a module that holds all experts. */
+typedef struct adamix_snapshot {
+  adamix_module *all;             /* values of all experts, shared projections and the head; borrowed */
+  float *first, *second;          /* [all->params.count] */
+  float *steps;                   /* [all->params.rows] */
+  int64_t step;                   /* updates done */
+  double train_seconds, loss_sum; /* so far */
+  int64_t timed_tokens, timed_examples, loss_steps; /* timed: behind the first steps of a process */
+  int64_t best_step;                                /* 0: none yet */
+  double best_value;
+  adamix_module *best; /* values of all experts at best_step; NULL without --select best; borrowed */
+} adamix_snapshot;
+
+/* Write RUN/checkpoints/step-N whole, then remove the oldest beyond `keep`.  `config` is what a resumed run must agree
+ * with.  Local: one rank does it. */
+adamix_err adamix_checkpoint_write (const char *run, const adamix_snapshot *snapshot, const json_t *config,
+                                    int64_t keep);
+/* The step of the newest checkpoint in RUN, 0 if there is none. */
+adamix_err adamix_checkpoint_newest (const char *run, int64_t *step);
+/* Read step N back.  Errors: EUSAGE naming an option that differs from the checkpoint's; EFORMAT, EIO. */
+adamix_err adamix_checkpoint_read (const char *run, int64_t step, adamix_snapshot *snapshot, const json_t *config);
+
+/* ---- record.c: the files of a run ---- */
+
+/* Options that say how the numbers come about: those a resumed run must share.  New reference. */
+json_t *adamix_record_fixed_options (const adamix_options *options);
+
+typedef struct adamix_record {
+  const adamix_train_args *args;
+  const adamix_model *model;
+  const adamix_compute *compute;
+  const adamix_placement *placement;
+  const adamix_dataset *train, *dev, *test; /* NULL: none */
+  const adamix_labels *labels;
+} adamix_record;
+/* RUN/run.json.  Local: one rank does it. */
+adamix_err adamix_record_write (const adamix_record *record);
+
+/* RUN/metrics.jsonl: opened for the rank that writes, cut behind `step` (0: empty). */
+adamix_err adamix_metrics_open (FILE **out, const char *run, int64_t step);
+
+/* Prepare RUN: refuse a folder that holds a run (--force replaces it, --resume goes on), make it, try a write. */
+adamix_err adamix_run_folder_prepare (const adamix_train_config *config, bool *finished);
+
+#endif
