@@ -1,3 +1,12 @@
+# drivers: the binary, one short file a command.
 bin_PROGRAMS += adamix
-adamix_SOURCES = %D%/main.c
+adamix_SOURCES = \
+  %D%/driver.h \
+  %D%/encode.c \
+  %D%/eval.c \
+  %D%/inspect.c \
+  %D%/main.c \
+  %D%/predict.c \
+  %D%/session.c \
+  %D%/train.c
 adamix_LDADD = libadamix.la $(JANSSON_LIBS) $(MPI_LIBS) -lm

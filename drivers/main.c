@@ -1,10 +1,46 @@
-#include <adamix/base.h>
+#include "driver.h"
 
 #include <stdio.h>
+#include <string.h>
+
+static const driver_command commands[] = {
+  { "train", "--model DIR --task NAME --data DIR --output DIR [options]",
+    "fine-tune an encoder, alone or under mpirun or srun", driver_train },
+  { "eval", "--model DIR --adapter DIR [--data DIR] [options]", "evaluate a finished module on labelled data",
+    driver_eval },
+  { "predict", "--model DIR --adapter DIR [--input FILE] [--output FILE]",
+    "a line of text in (a pair by tab), a line of JSON out", driver_predict },
+  { "inspect", "PATH [--json]", "what a model, run, module or safetensors file holds", driver_inspect },
+  { "encode", "--model DIR [--max-length N]", "token ids of each line of standard input", driver_encode },
+};
+#define COMMANDS (sizeof commands / sizeof *commands)
+
+static void
+print_usage (FILE *stream)
+{
+  fprintf (stream, "usage: adamix COMMAND [options]\n\n");
+  for (size_t i = 0; i < COMMANDS; i++) fprintf (stream, "  %-9s %s\n", commands[i].name, commands[i].help);
+  fprintf (stream, "\n'adamix COMMAND --help' lists the options of a command; 'adamix --version' tells the version.\n");
+}
 
 int
-main (void)
+main (int argc, char **argv)
 {
-  printf ("adamix %s\n", adamix_version ());
-  return 0;
+  const char *name = argc > 1 ? argv[1] : "";
+  if (strcmp (name, "--help") == 0 || strcmp (name, "-h") == 0) {
+    print_usage (stdout);
+    return 0;
+  }
+  if (strcmp (name, "--version") == 0) {
+    printf ("adamix %s (%s)\n", adamix_version (), adamix_revision ());
+    return 0;
+  }
+  for (size_t i = 0; i < COMMANDS; i++)
+    if (strcmp (commands[i].name, name) == 0) return commands[i].main (&commands[i], argc - 1, argv + 1);
+  if (*name)
+    fprintf (stderr, "adamix: there is no command '%s'\n", name);
+  else
+    fprintf (stderr, "adamix: which command?\n");
+  print_usage (stderr);
+  return adamix_err_exit_status (ADAMIX_EUSAGE);
 }

@@ -1,0 +1,46 @@
+/* driver.h - what the commands share: start and end of a process, options, messages. */
+#ifndef ADAMIX_DRIVER_H
+#define ADAMIX_DRIVER_H
+
+#include <adamix/train.h>
+
+/* A row of the table of commands. */
+typedef struct driver_command {
+  const char *name, *arguments, *help;
+  int (*main) (const struct driver_command *self, int argc, char **argv);
+} driver_command;
+
+int driver_train (const driver_command *self, int argc, char **argv);
+int driver_eval (const driver_command *self, int argc, char **argv);
+int driver_predict (const driver_command *self, int argc, char **argv);
+int driver_inspect (const driver_command *self, int argc, char **argv);
+int driver_encode (const driver_command *self, int argc, char **argv);
+
+/* A process of the binary, one of many under a launcher. */
+typedef struct driver_session {
+  adamix_comm world; /* size 1 without MPI */
+  adamix_log log;    /* standard error */
+  int cores; /* of this process: those it may run on, shared with the ranks of the node that may run there too */
+  bool mpi;
+} driver_session;
+
+/* `communicate`: initialise MPI if a launcher started this process. */
+adamix_err driver_session_start (driver_session *session, bool communicate);
+/* Where this process may log: its log on rank 0, NULL elsewhere. */
+adamix_log *driver_session_log (driver_session *session);
+/* Print the error, if any, on one rank; end MPI; return the exit status. */
+int driver_session_end (driver_session *session, adamix_err err);
+
+/* "--help" among the arguments prints usage and the table; true then. */
+bool driver_help (const driver_command *command, const adamix_option *table, int count, int argc, char **argv);
+/* Parse a command line without positional arguments into `config`; *options stays alive while its strings are used. */
+adamix_err driver_parse (adamix_options **options, const adamix_option *table, int count, int argc, char **argv,
+                         void *config);
+/* EUSAGE that names a missing option. */
+adamix_err driver_require (const driver_command *command, const char *option, const char *value);
+
+/* Open FILE or, for "-" or NULL, a standard stream.  Errors: EIO. */
+adamix_err driver_open_input (FILE **out, const char *path);
+adamix_err driver_open_output (FILE **out, const char *path);
+
+#endif

@@ -1,0 +1,198 @@
+#include "driver.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct inspect_config {
+  bool json;
+} inspect_config;
+
+static const adamix_option table[] = {
+  { "json", ADAMIX_OPTION_FLAG, offsetof (inspect_config, json), "false", NULL, 0, 0, NULL,
+    "print JSON instead of text" },
+};
+#define ROWS ((int) (sizeof table / sizeof *table))
+
+/* Multiply-adds count two: forward FLOPs a token in the linear layers (attention products grow with the length). */
+static int64_t
+encoder_flops (const adamix_model_config *c)
+{
+  return 2 * c->layers * (4 * c->hidden * c->hidden + 2 * c->hidden * c->ffn);
+}
+
+/* ---- a model folder ---- */
+
+static adamix_err
+inspect_model (const char *path, json_t *out)
+{
+  adamix_err err = ADAMIX_OK;
+  adamix_compute compute;
+  adamix_model *model = NULL;
+  ADAMIX_TRY (adamix_compute_select (&compute, "auto", "auto", 1));
+  ADAMIX_TRY (adamix_model_open (&model, path, &compute));
+  const adamix_model_config *c = adamix_model_config_of (model);
+  json_t *json =
+      json_pack ("{s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:s, s:b, s:b, s:s}", "kind", "model", "architecture",
+                 c->architecture, "parameters", (json_int_t) adamix_model_parameters (model), "num_hidden_layers",
+                 (json_int_t) c->layers, "hidden_size", (json_int_t) c->hidden, "num_attention_heads",
+                 (json_int_t) c->heads, "intermediate_size", (json_int_t) c->ffn, "vocab_size",
+                 (json_int_t) c->vocabulary, "max_position_embeddings", (json_int_t) c->positions, "hidden_act",
+                 adamix_activation_name (c->activation), "pooler", adamix_model_has_pooler (model), "mean_pooling",
+                 adamix_model_wants_mean (model), "sha256", adamix_model_hash (model));
+  json_object_set_new (json, "flops_per_token", json_integer (encoder_flops (c)));
+  json_object_update (out, json);
+  json_decref (json);
+done:
+  adamix_model_destroy (model);
+  return err;
+}
+
+/* ---- a module folder or a run ---- */
+
+static adamix_err
+inspect_module (const char *path, bool experts, json_t *out)
+{
+  adamix_err err = ADAMIX_OK;
+  char *folder = NULL, *file = NULL, *config_path = NULL;
+  json_t *stored = NULL;
+  adamix_adapter_config config = { 0 };
+  ADAMIX_TRY (adamix_adapter_locate (path, experts, &folder, &file));
+  ADAMIX_TRY (adamix_adapter_read_config (&config, folder));
+  ADAMIX_TRY (adamix_path_join (&config_path, folder, "adamix_config.json"));
+  ADAMIX_TRY (adamix_json_load (&stored, config_path));
+  json_object_set_new (out, "kind", json_string (experts ? "experts" : "module"));
+  json_object_set_new (out, "file", json_string (file));
+  json_object_update (out, stored);
+  if (config.has_bank) {
+    /* Forward FLOPs a token of one module a layer, whatever M is: routes and the merged module cost the same. */
+    const adamix_bank_shape *s = &config.shape;
+    json_object_set_new (out, "merged_parameters", json_integer (adamix_bank_merged_parameters (s)));
+    json_object_set_new (out, "module_flops_per_token", json_integer (4 * s->layers * s->hidden * s->bottleneck));
+  }
+done:
+  json_decref (stored);
+  free (config_path);
+  adamix_adapter_config_destroy (&config);
+  free (file);
+  free (folder);
+  return err;
+}
+
+/* A run has a merged module and, beside it, the experts it was made of. */
+static adamix_err
+inspect_run (const char *path, json_t *out)
+{
+  json_t *experts = json_object ();
+  adamix_err err = inspect_module (path, false, out);
+  if (!err && inspect_module (path, true, experts) == ADAMIX_OK) {
+    json_object_set (out, "experts", json_object_get (json_object_get (experts, "module"), "experts"));
+    json_object_set (out, "trainable_parameters", json_object_get (experts, "module_parameters"));
+  }
+  json_decref (experts);
+  return err;
+}
+
+/* ---- a safetensors file ---- */
+
+static adamix_err
+inspect_tensors (const char *path, json_t *out)
+{
+  adamix_safetensors file = { 0 };
+  ADAMIX_RETURN_IF (adamix_safetensors_open (&file, path));
+  json_t *list = json_object ();
+  int64_t parameters = 0;
+  for (int64_t i = 0; i < file.tensors; i++) {
+    const adamix_stored_tensor *t = &file.tensor[i];
+    json_t *shape = json_array ();
+    for (int d = 0; d < t->rank; d++) json_array_append_new (shape, json_integer (t->shape[d]));
+    json_object_set_new (list, t->name,
+                         json_pack ("{s:s, s:o}", "dtype", adamix_dtype_name (t->dtype), "shape", shape));
+    parameters += t->count;
+  }
+  json_object_set_new (out, "kind", json_string ("safetensors"));
+  json_object_set_new (out, "tensors", json_integer (file.tensors));
+  json_object_set_new (out, "parameters", json_integer (parameters));
+  json_object_set_new (out, "tensor", list);
+  adamix_safetensors_close (&file);
+  return ADAMIX_OK;
+}
+
+/* ---- which of these is it? ---- */
+
+static bool
+has_file (const char *folder, const char *name)
+{
+  char *path;
+  if (adamix_path_join (&path, folder, name)) return false;
+  bool there = adamix_path_exists (path);
+  free (path);
+  return there;
+}
+
+static adamix_err
+inspect (const char *path, json_t *out)
+{
+  if (!adamix_path_exists (path)) return adamix_err_set (ADAMIX_EIO, "%s does not exist", path);
+  if (!adamix_path_is_directory (path)) return inspect_tensors (path, out);
+  if (has_file (path, "config.json")) return inspect_model (path, out);
+  if (has_file (path, "experts.safetensors")) return inspect_module (path, true, out);
+  if (has_file (path, "adapter.safetensors")) return inspect_module (path, false, out);
+  if (has_file (path, "merged")) return inspect_run (path, out);
+  return adamix_err_set (ADAMIX_EUSAGE,
+                         "%s is neither a model folder (config.json), nor a finished run or module folder, nor a "
+                         "safetensors file",
+                         path);
+}
+
+static void
+print_text (const json_t *json, int depth)
+{
+  enum { INDENT = 2, WIDTH = 26 };
+  const char *key;
+  json_t *value;
+  json_object_foreach ((json_t *) json, key, value)
+  {
+    printf ("%*s%-*s", depth * INDENT, "", WIDTH, key);
+    if (json_is_object (value) && depth == 0) {
+      putchar ('\n');
+      print_text (value, depth + 1);
+      continue;
+    }
+    char *text = json_dumps (value, JSON_ENCODE_ANY | JSON_COMPACT);
+    bool quoted = json_is_string (value);
+    printf (" %s\n", !text ? "" : quoted ? json_string_value (value) : text);
+    free (text);
+  }
+}
+
+int
+driver_inspect (const driver_command *self, int argc, char **argv)
+{
+  adamix_err err = ADAMIX_OK;
+  driver_session session;
+  inspect_config config = { 0 };
+  adamix_options *options = NULL;
+  const char *path = NULL;
+  int paths = 0;
+  json_t *out = json_object ();
+  if (driver_help (self, table, ROWS, argc, argv)) {
+    json_decref (out);
+    return 0;
+  }
+  ADAMIX_TRY (driver_session_start (&session, false));
+  ADAMIX_TRY (adamix_options_create (&options, table, ROWS));
+  ADAMIX_TRY (adamix_options_parse (options, argc, argv, &path, 1, &paths));
+  ADAMIX_TRY (adamix_options_store (options, &config));
+  if (!paths) ADAMIX_TRY (adamix_err_set (ADAMIX_EUSAGE, "which PATH? see 'adamix inspect --help'"));
+  ADAMIX_TRY (inspect (path, out));
+  if (config.json) {
+    json_dumpf (out, stdout, JSON_INDENT (2));
+    putchar ('\n');
+  } else {
+    print_text (out, 0);
+  }
+done:
+  json_decref (out);
+  adamix_options_destroy (options);
+  return driver_session_end (&session, err);
+}

@@ -1,0 +1,211 @@
+#include "driver.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+typedef struct predict_config {
+  const char *model, *adapter, *input, *output, *gemm, *kernels;
+  int64_t threads;
+} predict_config;
+
+#define AT(member) offsetof (predict_config, member)
+static const adamix_option table[] = {
+  { "model", ADAMIX_OPTION_STRING, AT (model), NULL, NULL, 0, 0, "DIR", "encoder the module was trained on" },
+  { "adapter", ADAMIX_OPTION_STRING, AT (adapter), NULL, NULL, 0, 0, "DIR", "run, or its merged folder" },
+  { "input", ADAMIX_OPTION_STRING, AT (input), "-", NULL, 0, 0, "FILE",
+    "text, one a line, a pair by tab; -: standard input" },
+  { "output", ADAMIX_OPTION_STRING, AT (output), "-", NULL, 0, 0, "FILE", "JSON lines; -: standard output" },
+  { "gemm", ADAMIX_OPTION_STRING, AT (gemm), "auto", NULL, 0, 0, "auto|blas|onednn", "GEMM backend" },
+  { "kernels", ADAMIX_OPTION_STRING, AT (kernels), "auto", NULL, 0, 0, "auto|reference|avx2|avx512",
+    "element kernels" },
+  { "threads", ADAMIX_OPTION_INTEGER, AT (threads), "0", NULL, 0, 4096, "N", "threads; 0: the cores there are" },
+};
+#define ROWS ((int) (sizeof table / sizeof *table))
+
+/* Everything a line of text passes through. */
+typedef struct predictor {
+  adamix_compute compute;
+  adamix_model *model;
+  adamix_tokenizer *tokenizer;
+  adamix_adapter_config adapter;
+  adamix_module module;
+  adamix_inference inference;
+  adamix_encoding encoding;
+  /* A batch of lines as a data set: arrays grow once to what the longest batch needs. */
+  adamix_dataset lines;
+  int64_t capacity, number; /* tokens the arrays hold; lines read so far */
+  float *z;                 /* [ADAMIX_INFERENCE_SEQUENCES, K] */
+  double *p;                /* [K] */
+  FILE *output;
+  const char *source;
+} predictor;
+
+static adamix_err
+open_predictor (predictor *out, const predict_config *c, int threads)
+{
+  const int64_t most = ADAMIX_INFERENCE_SEQUENCES;
+  ADAMIX_RETURN_IF (adamix_compute_select (&out->compute, c->gemm, c->kernels, threads));
+  ADAMIX_RETURN_IF (adamix_model_open (&out->model, c->model, &out->compute));
+  ADAMIX_RETURN_IF (adamix_tokenizer_open (&out->tokenizer, c->model));
+  ADAMIX_RETURN_IF (adamix_adapter_open (&out->adapter, &out->module, c->adapter, false, out->model, most));
+  ADAMIX_RETURN_IF (adamix_model_pack (out->model));
+  ADAMIX_RETURN_IF (
+      adamix_inference_create (&out->inference, out->model, &out->compute, &out->module, out->adapter.max_length));
+  const int64_t outputs = adamix_adapter_outputs (&out->adapter);
+  ADAMIX_RETURN_IF (ADAMIX_ALLOC (out->z, most * outputs));
+  ADAMIX_RETURN_IF (ADAMIX_ALLOC (out->p, outputs));
+  ADAMIX_RETURN_IF (ADAMIX_ALLOC (out->lines.offset, most + 1));
+  out->capacity = most * out->adapter.max_length;
+  ADAMIX_RETURN_IF (ADAMIX_ALLOC (out->lines.id, out->capacity));
+  ADAMIX_RETURN_IF (ADAMIX_ALLOC (out->lines.type, out->capacity));
+  out->source = c->input && strcmp (c->input, "-") != 0 ? c->input : "standard input";
+  return driver_open_output (&out->output, c->output);
+}
+
+static void
+close_predictor (predictor *p)
+{
+  if (p->output && p->output != stdout) fclose (p->output);
+  adamix_dataset_destroy (&p->lines);
+  free (p->p);
+  free (p->z);
+  adamix_encoding_destroy (&p->encoding);
+  adamix_inference_destroy (&p->inference);
+  adamix_module_destroy (&p->module);
+  adamix_adapter_config_destroy (&p->adapter);
+  adamix_tokenizer_destroy (p->tokenizer);
+  adamix_model_destroy (p->model);
+}
+
+static adamix_err
+add_line (predictor *p, const char *line, size_t bytes)
+{
+  adamix_dataset *d = &p->lines;
+  p->number++;
+  if (bytes && line[bytes - 1] == '\r') bytes--;
+  int64_t bad = adamix_utf8_check (line, bytes);
+  if (bad >= 0)
+    return adamix_err_set (ADAMIX_EDATA, "%s, line %lld: not valid UTF-8 at byte %lld", p->source,
+                           (long long) p->number, (long long) bad + 1);
+  const char *tab = memchr (line, '\t', bytes);
+  size_t a = tab ? (size_t) (tab - line) : bytes;
+  ADAMIX_RETURN_IF (adamix_tokenizer_encode (p->tokenizer, line, a, tab ? tab + 1 : NULL, tab ? bytes - a - 1 : 0,
+                                             p->adapter.max_length, &p->encoding));
+  int64_t at = d->offset[d->examples], n = p->encoding.count;
+  memcpy (d->id + at, p->encoding.id, (size_t) n * sizeof *d->id);
+  memcpy (d->type + at, p->encoding.type, (size_t) n * sizeof *d->type);
+  d->offset[++d->examples] = at + n;
+  return ADAMIX_OK;
+}
+
+static json_t *
+classify (predictor *p, const float *z, int64_t outputs)
+{
+  double most = z[0], sum = 0;
+  int64_t best = 0;
+  for (int64_t k = 1; k < outputs; k++)
+    if (z[k] > most) most = z[best = k];
+  for (int64_t k = 0; k < outputs; k++) sum += p->p[k] = exp (z[k] - most);
+  json_t *probabilities = json_object ();
+  for (int64_t k = 0; k < outputs; k++)
+    json_object_set_new (probabilities, p->adapter.labels.name[k], json_real (p->p[k] / sum));
+  return json_pack ("{s:s, s:f, s:o}", "label", p->adapter.labels.name[best], "score", p->p[best] / sum,
+                    "probabilities", probabilities);
+}
+
+static adamix_err
+write_answer (predictor *p, const float *z, int64_t outputs)
+{
+  enum { DIGITS = 6 };
+  bool regression = p->adapter.type == ADAMIX_TASK_REGRESSION;
+  json_t *answer = regression ? json_pack ("{s:f}", "score", (double) z[0]) : classify (p, z, outputs);
+  if (!answer) return adamix_err_set (ADAMIX_ENOMEM, "no memory for an answer");
+  bool written = json_dumpf (answer, p->output, JSON_REAL_PRECISION (DIGITS)) == 0 && fputc ('\n', p->output) != EOF;
+  json_decref (answer);
+  return written ? ADAMIX_OK : adamix_err_set (ADAMIX_EIO, "cannot write the answers: %s", strerror (errno));
+}
+
+/* Answer the lines gathered so far, in order. */
+static adamix_err
+answer_lines (predictor *p)
+{
+  const adamix_inference_route merged = { 0 };
+  const int64_t outputs = adamix_adapter_outputs (&p->adapter), n = p->lines.examples;
+  int64_t chosen[ADAMIX_INFERENCE_SEQUENCES];
+  if (n == 0) return ADAMIX_OK;
+  for (int64_t i = 0; i < n; i++) chosen[i] = i;
+  ADAMIX_RETURN_IF (adamix_inference_run (&p->inference, &p->lines, chosen, n, &merged, p->z));
+  for (int64_t i = 0; i < n; i++) ADAMIX_RETURN_IF (write_answer (p, p->z + i * outputs, outputs));
+  p->lines.examples = 0;
+  return ADAMIX_OK;
+}
+
+/* Answer all complete lines of text[0 .. bytes); *used is how much of it they take. */
+static adamix_err
+answer_text (predictor *p, const char *text, size_t bytes, size_t *used)
+{
+  *used = 0;
+  for (const char *end; (end = memchr (text + *used, '\n', bytes - *used)); *used = (size_t) (end - text) + 1) {
+    ADAMIX_RETURN_IF (add_line (p, text + *used, (size_t) (end - text) - *used));
+    if (p->lines.examples == ADAMIX_INFERENCE_SEQUENCES) ADAMIX_RETURN_IF (answer_lines (p));
+  }
+  ADAMIX_RETURN_IF (answer_lines (p));
+  if (fflush (p->output) == 0) return ADAMIX_OK;
+  return adamix_err_set (ADAMIX_EIO, "cannot write the answers: %s", strerror (errno));
+}
+
+/* read() gives what is there: no line waits for the next one. */
+static adamix_err
+answer_stream (predictor *p, int input)
+{
+  adamix_err err = ADAMIX_OK;
+  enum { CHUNK = 1 << 16 };
+  char *text = NULL;
+  int64_t capacity = 0;
+  size_t bytes = 0, used;
+  for (ssize_t n = 1; n > 0;) {
+    ADAMIX_TRY (ADAMIX_GROW (text, capacity, (int64_t) bytes + CHUNK));
+    n = read (input, text + bytes, CHUNK - 1);
+    if (n < 0 && errno == EINTR)
+      n = 1;
+    else if (n < 0)
+      ADAMIX_TRY (adamix_err_set (ADAMIX_EIO, "cannot read %s: %s", p->source, strerror (errno)));
+    else
+      bytes += (size_t) n;
+    /* The last line may lack its end. */
+    if (n == 0 && bytes > 0) text[bytes++] = '\n';
+    ADAMIX_TRY (answer_text (p, text, bytes, &used));
+    memmove (text, text + used, bytes - used);
+    bytes -= used;
+  }
+done:
+  free (text);
+  return err;
+}
+
+int
+driver_predict (const driver_command *self, int argc, char **argv)
+{
+  adamix_err err = ADAMIX_OK;
+  driver_session session;
+  predict_config config = { 0 };
+  adamix_options *options = NULL;
+  predictor predictor = { 0 };
+  FILE *input = NULL;
+  if (driver_help (self, table, ROWS, argc, argv)) return 0;
+  ADAMIX_TRY (driver_session_start (&session, false));
+  ADAMIX_TRY (driver_parse (&options, table, ROWS, argc, argv, &config));
+  ADAMIX_TRY (driver_require (self, "model", config.model));
+  ADAMIX_TRY (driver_require (self, "adapter", config.adapter));
+  ADAMIX_TRY (driver_open_input (&input, config.input));
+  ADAMIX_TRY (open_predictor (&predictor, &config, config.threads ? (int) config.threads : session.cores));
+  ADAMIX_TRY (answer_stream (&predictor, fileno (input)));
+done:
+  close_predictor (&predictor);
+  if (input && input != stdin) fclose (input);
+  adamix_options_destroy (options);
+  return driver_session_end (&session, err);
+}

@@ -1,0 +1,133 @@
+#include "driver.h"
+
+#include <errno.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* ---- cores: those in this process's mask, divided among the ranks of the node whose masks meet it ---- */
+
+static int
+count_common (const cpu_set_t *a, const cpu_set_t *b)
+{
+  cpu_set_t both;
+  CPU_AND (&both, a, b);
+  return CPU_COUNT (&both);
+}
+
+static adamix_err
+share_cores (driver_session *session, const cpu_set_t *mine)
+{
+  adamix_err err = ADAMIX_OK;
+  MPI_Comm handle = MPI_COMM_NULL;
+  adamix_comm node = { 0 };
+  cpu_set_t *masks = NULL;
+  int64_t *offset = NULL;
+  if (MPI_Comm_split_type (session->world.handle, MPI_COMM_TYPE_SHARED, 0, MPI_INFO_NULL, &handle) != MPI_SUCCESS)
+    return adamix_err_set (ADAMIX_EMPI, "cannot find the ranks of this node");
+  ADAMIX_TRY (adamix_comm_create (&node, handle));
+  ADAMIX_TRY (ADAMIX_ALLOC (offset, node.size + 1));
+  ADAMIX_TRY (adamix_comm_gather_all (&node, mine, sizeof *mine, (void **) &masks, offset));
+  int sharing = 0;
+  for (int r = 0; r < node.size; r++) sharing += count_common (&masks[r], mine) > 0;
+  session->cores = CPU_COUNT (mine) / sharing > 1 ? CPU_COUNT (mine) / sharing : 1;
+done:
+  free (offset);
+  free (masks);
+  adamix_comm_destroy (&node);
+  MPI_Comm_free (&handle);
+  return err;
+}
+
+adamix_err
+driver_session_start (driver_session *session, bool communicate)
+{
+  cpu_set_t mask;
+  *session = (driver_session){ .log = { .stream = stderr, .level = ADAMIX_LOG_INFO } };
+  if (sched_getaffinity (0, sizeof mask, &mask) != 0) CPU_ZERO (&mask);
+  session->cores = CPU_COUNT (&mask) > 1 ? CPU_COUNT (&mask) : 1;
+  session->mpi = communicate && adamix_comm_launched ();
+  if (!session->mpi) return adamix_comm_create (&session->world, MPI_COMM_NULL);
+  int provided;
+  if (MPI_Init_thread (NULL, NULL, MPI_THREAD_FUNNELED, &provided) != MPI_SUCCESS)
+    return adamix_err_set (ADAMIX_EMPI, "MPI could not be started");
+  ADAMIX_RETURN_IF (adamix_comm_create (&session->world, MPI_COMM_WORLD));
+  return share_cores (session, &mask);
+}
+
+adamix_log *
+driver_session_log (driver_session *session)
+{
+  return session->world.rank == 0 ? &session->log : NULL;
+}
+
+int
+driver_session_end (driver_session *session, adamix_err err)
+{
+  const int status = adamix_err_exit_status (err);
+  /* A broken communicator cannot agree on who speaks. */
+  const bool broken = err == ADAMIX_EMPI;
+  if (err && (session->world.rank == 0 || broken)) {
+    if (session->log.bar_open) fputc ('\n', stderr);
+    fprintf (stderr, "adamix: %s%s\n", err == ADAMIX_ESTOPPED ? "" : "error: ", adamix_err_message ());
+  }
+  if (fflush (stdout) != 0 && !err) {
+    fprintf (stderr, "adamix: error: cannot write to standard output: %s\n", strerror (errno));
+    err = ADAMIX_EIO;
+  }
+  if (session->mpi && broken) MPI_Abort (MPI_COMM_WORLD, status);
+  adamix_comm_destroy (&session->world);
+  if (session->mpi) MPI_Finalize ();
+  return adamix_err_exit_status (err);
+}
+
+/* ---- options ---- */
+
+bool
+driver_help (const driver_command *command, const adamix_option *table, int count, int argc, char **argv)
+{
+  bool asked = false;
+  for (int i = 1; i < argc; i++) asked = asked || strcmp (argv[i], "--help") == 0 || strcmp (argv[i], "-h") == 0;
+  if (!asked) return false;
+  printf ("usage: adamix %s %s\n%s\n\n", command->name, command->arguments, command->help);
+  adamix_options_help (table, count, stdout);
+  return true;
+}
+
+adamix_err
+driver_parse (adamix_options **options, const adamix_option *table, int count, int argc, char **argv, void *config)
+{
+  ADAMIX_RETURN_IF (adamix_options_create (options, table, count));
+  ADAMIX_RETURN_IF (adamix_options_parse (*options, argc, argv, NULL, 0, NULL));
+  return adamix_options_store (*options, config);
+}
+
+adamix_err
+driver_require (const driver_command *command, const char *option, const char *value)
+{
+  if (value) return ADAMIX_OK;
+  return adamix_err_set (ADAMIX_EUSAGE, "--%s is missing; see 'adamix %s --help'", option, command->name);
+}
+
+/* ---- files ---- */
+
+static adamix_err
+open_stream (FILE **out, const char *path, const char *mode, FILE *standard)
+{
+  *out = !path || strcmp (path, "-") == 0 ? standard : fopen (path, mode);
+  if (*out) return ADAMIX_OK;
+  return adamix_err_set (ADAMIX_EIO, "cannot open %s: %s", path, strerror (errno));
+}
+
+adamix_err
+driver_open_input (FILE **out, const char *path)
+{
+  return open_stream (out, path, "r", stdin);
+}
+
+adamix_err
+driver_open_output (FILE **out, const char *path)
+{
+  return open_stream (out, path, "w", stdout);
+}

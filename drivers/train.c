@@ -1,0 +1,91 @@
+#include "driver.h"
+
+#include <math.h>
+#include <string.h>
+
+static volatile sig_atomic_t stop;
+
+/* The first signal asks for a checkpoint; a second interrupt ends at once. */
+static void
+ask_to_stop (int number)
+{
+  stop = 1;
+  if (number == SIGINT) signal (SIGINT, SIG_DFL);
+}
+
+static void
+catch_signals (void)
+{
+  const int signals[] = { SIGTERM, SIGUSR1, SIGINT };
+  struct sigaction action = { .sa_handler = ask_to_stop, .sa_flags = SA_RESTART };
+  for (size_t i = 0; i < sizeof signals / sizeof *signals; i++) sigaction (signals[i], &action, NULL);
+}
+
+/* Recipe, then file, then command line: each later source wins whatever the order of the calls. */
+static adamix_err
+parse (adamix_options **options, int argc, char **argv, adamix_train_config *config)
+{
+  int count;
+  const adamix_option *table = adamix_train_options (&count);
+  ADAMIX_RETURN_IF (adamix_options_create (options, table, count));
+  ADAMIX_RETURN_IF (adamix_options_parse (*options, argc, argv, NULL, 0, NULL));
+  const char *file = adamix_options_value (*options, "config");
+  if (file && *file) ADAMIX_RETURN_IF (adamix_options_read (*options, file));
+  const char *recipe = adamix_options_value (*options, "recipe");
+  if (recipe && *recipe) ADAMIX_RETURN_IF (adamix_recipe_apply (*options, recipe));
+  ADAMIX_RETURN_IF (adamix_options_store (*options, config));
+  return adamix_train_config_check (config);
+}
+
+static void
+print_evaluation (const char *split, const adamix_evaluation *e)
+{
+  printf ("%-5s", split);
+  for (int64_t i = 0; i < e->metrics; i++) printf (" %s %.4f", e->name[i], e->value[i]);
+  printf (" (%lld examples", (long long) e->examples);
+  if (isfinite (e->majority)) printf (", majority class %.4f", e->majority);
+  printf (")\n");
+}
+
+static void
+print_results (const adamix_train_results *r)
+{
+  if (r->was_finished) return;
+  printf ("trained %lld steps in %.0f s, %.0f tokens/s\n", (long long) r->steps, r->train_seconds,
+          r->tokens_per_second);
+  if (r->has_dev) print_evaluation ("dev", &r->dev);
+  if (r->has_test) print_evaluation ("test", &r->test);
+  printf ("merged module: %s (%lld bytes; %lld parameters and %lld of the head)\n", r->merged,
+          (long long) r->merged_bytes, (long long) r->merged_parameters, (long long) r->head_parameters);
+}
+
+int
+driver_train (const driver_command *self, int argc, char **argv)
+{
+  adamix_err err = ADAMIX_OK;
+  int count;
+  driver_session session;
+  adamix_options *options = NULL;
+  adamix_train_config config;
+  adamix_train_results results = { 0 };
+  const adamix_option *table = adamix_train_options (&count);
+  if (driver_help (self, table, count, argc, argv)) return 0;
+  ADAMIX_TRY (driver_session_start (&session, true));
+  ADAMIX_TRY (parse (&options, argc, argv, &config));
+  catch_signals ();
+  adamix_train_args args = { .config = &config,
+                             .options = options,
+                             .world = &session.world,
+                             .log = driver_session_log (&session),
+                             .stop = &stop,
+                             .threads = config.threads ? (int) config.threads : session.cores };
+  if (args.threads > session.cores)
+    adamix_log_warn (args.log, "--threads %d is more than the %d cores a rank has: expect it to be slower",
+                     args.threads, session.cores);
+  ADAMIX_TRY (adamix_train_run (&args, &results));
+  if (session.world.rank == 0) print_results (&results);
+done:
+  adamix_train_results_destroy (&results);
+  adamix_options_destroy (options);
+  return driver_session_end (&session, err);
+}
