@@ -1,0 +1,107 @@
+#include "model/model_private.h"
+
+#include <inttypes.h>
+
+/* ---- checks of what comes from outside the room ---------------------------------------------------------------------- */
+
+static adamix_err
+check_sizes (const adamix_workspace *workspace, const adamix_forward_args *args)
+{
+  const adamix_workspace_size *size = &workspace->size;
+  const adamix_batch *batch = args->batch;
+  if (args->passes < 1 || args->passes * batch->tokens > size->passes * size->tokens)
+    return adamix_err_set (ADAMIX_ESHAPE,
+                           "a batch of %" PRId64 " tokens in %" PRId64 " passes does not fit a workspace "
+                           "made for %" PRId64 " in %" PRId64,
+                           batch->tokens, args->passes, size->tokens, size->passes);
+  for (int64_t s = 0; s < batch->sequences; ++s) {
+    int64_t n = batch->offset[s + 1] - batch->offset[s];
+    if (n < 1 || n > size->longest)
+      return adamix_err_set (ADAMIX_ESHAPE,
+                             "sequence %" PRId64 " of a batch has %" PRId64 " tokens, expected 1 to %" PRId64, s, n,
+                             size->longest);
+  }
+  return ADAMIX_OK;
+}
+
+/* A vocabulary that does not belong to the model would read past its embeddings. */
+static adamix_err
+check_indices (const char *what, const int32_t *index, int64_t tokens, int64_t limit)
+{
+  for (int64_t t = 0; t < tokens; ++t)
+    if (index[t] < 0 || index[t] >= limit)
+      return adamix_err_set (ADAMIX_EDATA,
+                             "%s %" PRId32 " in a batch, but the model has %" PRId64 ": do the tokenizer's "
+                             "files and the options fit the model?",
+                             what, index[t], limit);
+  return ADAMIX_OK;
+}
+
+static adamix_err
+check (const adamix_model *model, const adamix_workspace *workspace, const adamix_forward_args *args)
+{
+  const adamix_batch *batch = args->batch;
+  const adamix_model_config *config = &model->config;
+  ADAMIX_ASSERT (model->linear);
+  ADAMIX_RETURN_IF (check_sizes (workspace, args));
+  ADAMIX_RETURN_IF (check_indices ("token id", batch->id, batch->tokens, config->vocabulary));
+  ADAMIX_RETURN_IF (check_indices ("token type", batch->type, batch->tokens, config->types));
+  return check_indices ("position", batch->position, batch->tokens, config->positions);
+}
+
+/* A workspace keeps only what it was told of: a backward that needs more is a mistake of the caller's plan. */
+static adamix_err
+check_backward (const adamix_model *model, const adamix_workspace *workspace, const adamix_forward_args *args)
+{
+  const adamix_workspace_size *size = &workspace->size;
+  const adamix_insertion *insertion = args->insertion;
+  if (!size->backward)
+    return adamix_err_set (ADAMIX_EUSAGE, "backward through a workspace that was made for inference");
+  if (model->trainable != ADAMIX_TRAIN_NONE && !size->weight_gradients)
+    return adamix_err_set (ADAMIX_EUSAGE, "the backbone trains, but the workspace was made without weight gradients");
+  if (insertion &&
+      ((insertion->serves_ffn && !size->modules) || (insertion->serves_attention && !size->attention_modules)))
+    return adamix_err_set (ADAMIX_EUSAGE,
+                           "modules are inserted, but the workspace was made without room for their inputs");
+  return ADAMIX_OK;
+}
+
+/* ---- forward and backward ---------------------------------------------------------------------------------------------- */
+
+adamix_err
+adamix_model_forward (const adamix_model *model, adamix_workspace *workspace, const adamix_forward_args *args,
+                      adamix_view *hidden)
+{
+  int64_t L = model->config.layers, rows = args->passes * args->batch->tokens;
+  ADAMIX_RETURN_IF (check (model, workspace, args));
+  if (rows) adamix_embeddings_forward (model, workspace, args, workspace->layer[0].input);
+  for (int64_t layer = 0; layer < L && rows; ++layer)
+    ADAMIX_RETURN_IF (adamix_layer_forward (model, workspace, args, layer));
+  *hidden = adamix_view_of (workspace->layer[L].input, rows, model->config.hidden);
+  return ADAMIX_OK;
+}
+
+static adamix_err
+layer_ready (const adamix_forward_args *args, int64_t layer)
+{
+  return args->hooks ? args->hooks->layer_ready (args->hooks, layer) : ADAMIX_OK;
+}
+
+adamix_err
+adamix_model_backward (adamix_model *model, adamix_workspace *workspace, const adamix_forward_args *args,
+                       adamix_view dhidden)
+{
+  bool trains = model->trainable != ADAMIX_TRAIN_NONE;
+  int64_t lowest = trains ? 0 : workspace->size.lowest_layer, rows = args->passes * args->batch->tokens;
+  ADAMIX_RETURN_IF (check_backward (model, workspace, args));
+  ADAMIX_ASSERT (dhidden.data == workspace->gradient && dhidden.rows == rows);
+  (void) dhidden; /* it lies in the workspace */
+  if (!trains && !args->insertion) return ADAMIX_OK;
+  for (int64_t layer = model->config.layers - 1; layer >= lowest; --layer) {
+    if (rows) ADAMIX_RETURN_IF (adamix_layer_backward (model, workspace, args, layer, trains || layer > lowest));
+    ADAMIX_RETURN_IF (layer_ready (args, layer));
+  }
+  if (!trains) return ADAMIX_OK;
+  if (rows) adamix_embeddings_backward (model, workspace, args);
+  return layer_ready (args, ADAMIX_OUTSIDE);
+}

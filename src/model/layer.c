@@ -1,0 +1,184 @@
+#include "model/model_private.h"
+
+/* The sizes and buffers that both directions of a layer speak of. */
+typedef struct layer_run {
+  const adamix_model *model;
+  adamix_workspace *workspace;
+  const adamix_forward_args *args;
+  int64_t layer;
+  const adamix_layer_buffers *buffers;
+  int64_t rows, H, F;
+} layer_run;
+
+static layer_run
+run_of (const adamix_model *model, adamix_workspace *workspace, const adamix_forward_args *args, int64_t layer)
+{
+  return (layer_run){ .model = model,
+                      .workspace = workspace,
+                      .args = args,
+                      .layer = layer,
+                      .buffers = &workspace->layer[layer],
+                      .rows = args->passes * args->batch->tokens,
+                      .H = model->config.hidden,
+                      .F = model->config.ffn };
+}
+
+/* The LayerNorm after attention (0) and that after the FFN (1). */
+static adamix_norm
+norm_of (const layer_run *run, int which)
+{
+  return (adamix_norm){ .model = run->model,
+                        .workspace = run->workspace,
+                        .args = run->args,
+                        .layer = run->layer,
+                        .gamma = which ? ADAMIX_ROLE_OUTPUT_GAMMA : ADAMIX_ROLE_ATTENTION_GAMMA,
+                        .drop = which ? ADAMIX_DROP_FFN : ADAMIX_DROP_ATTENTION,
+                        .xhat = run->buffers->norm_xhat[which],
+                        .rstd = run->buffers->norm_rstd[which] };
+}
+
+static bool
+served (const adamix_insertion *insertion, adamix_place place)
+{
+  return insertion && (place == ADAMIX_PLACE_FFN ? insertion->serves_ffn : insertion->serves_attention);
+}
+
+/* ---- linear layers and activation ------------------------------------------------------------------------------------ */
+
+static adamix_err
+linear (const layer_run *run, adamix_linear_kind kind, float *x, int64_t cols, float *y, int64_t outputs)
+{
+  return adamix_linear_forward (adamix_model_linear (run->model, run->layer, kind), adamix_view_of (x, run->rows, cols),
+                                adamix_view_of (y, run->rows, outputs));
+}
+
+/* dy [rows,outputs] to dx [rows,cols]; x [rows,cols] is read only where the weights train. */
+static adamix_err
+linear_backward (const layer_run *run, adamix_linear_kind kind, float *x, int64_t cols, float *dy, int64_t outputs,
+                 float *dx)
+{
+  adamix_view dy_view = adamix_view_of (dy, run->rows, outputs);
+  if (run->workspace->backbone_trains)
+    ADAMIX_RETURN_IF (
+        adamix_linear_gradients (run->model, run->layer, kind, dy_view, adamix_view_of (x, run->rows, cols)));
+  return adamix_linear_backward_input (adamix_model_linear (run->model, run->layer, kind), dy_view,
+                                       adamix_view_of (dx, run->rows, cols));
+}
+
+static void
+activate (const layer_run *run, const float *x, float *y)
+{
+  const adamix_compute *compute = run->model->compute;
+  adamix_activation kind = run->model->config.activation;
+  int64_t F = run->F;
+#pragma omp parallel for schedule(static) num_threads(compute->threads)
+  for (int64_t r = 0; r < run->rows; ++r) compute->kernels->activate[kind](F, x + r * F, y + r * F);
+}
+
+static void
+activate_backward (const layer_run *run, const float *x, float *dy)
+{
+  const adamix_compute *compute = run->model->compute;
+  adamix_activation kind = run->model->config.activation;
+  int64_t F = run->F;
+#pragma omp parallel for schedule(static) num_threads(compute->threads)
+  for (int64_t r = 0; r < run->rows; ++r)
+    compute->kernels->activate_backward[kind](F, x + r * F, dy + r * F, dy + r * F);
+}
+
+/* ---- forward ----------------------------------------------------------------------------------------------------------- */
+
+/* *h points to the dense layer's output, and after a module to what it made of it. */
+static adamix_err
+insert (const layer_run *run, adamix_place place, float **h)
+{
+  adamix_insertion *insertion = run->args->insertion;
+  if (!served (insertion, place)) return ADAMIX_OK;
+  adamix_view x = adamix_view_of (*h, run->rows, run->H);
+  *h = run->workspace->dense;
+  return insertion->forward (insertion, run->layer, place, x, adamix_view_of (*h, run->rows, run->H));
+}
+
+/* x1 = LayerNorm (dropout (Attention (x)) + x);  x2 = LayerNorm (dropout (FFN (x1)) + x1) */
+adamix_err
+adamix_layer_forward (const adamix_model *model, adamix_workspace *workspace, const adamix_forward_args *args,
+                      int64_t layer)
+{
+  const layer_run run = run_of (model, workspace, args, layer);
+  const adamix_layer_buffers *b = run.buffers;
+  const adamix_norm norm[2] = { norm_of (&run, 0), norm_of (&run, 1) };
+  int64_t H = run.H, F = run.F;
+
+  ADAMIX_RETURN_IF (linear (&run, ADAMIX_LINEAR_QKV, b->input, H, b->qkv, 3 * H));
+  adamix_attention_forward (model, workspace, args, layer, b->context);
+  float *h = b->attention;
+  ADAMIX_RETURN_IF (linear (&run, ADAMIX_LINEAR_ATTENTION, b->context, H, h, H));
+  ADAMIX_RETURN_IF (insert (&run, ADAMIX_PLACE_ATTENTION, &h));
+  adamix_norm_forward (&norm[0], h, b->input, b->middle);
+
+  ADAMIX_RETURN_IF (linear (&run, ADAMIX_LINEAR_INTERMEDIATE, b->middle, H, b->pre, F));
+  activate (&run, b->pre, workspace->wide);
+  h = b->ffn;
+  ADAMIX_RETURN_IF (linear (&run, ADAMIX_LINEAR_OUTPUT, workspace->wide, F, h, H));
+  ADAMIX_RETURN_IF (insert (&run, ADAMIX_PLACE_FFN, &h));
+  adamix_norm_forward (&norm[1], h, b->middle, workspace->layer[layer + 1].input);
+  return ADAMIX_OK;
+}
+
+/* ---- backward ---------------------------------------------------------------------------------------------------------- */
+
+/* dh lies in `dense`; `stop` says that nothing below the module asks for a gradient. */
+static adamix_err
+insert_backward (const layer_run *run, adamix_place place, float *x, bool stop)
+{
+  adamix_insertion *insertion = run->args->insertion;
+  if (!served (insertion, place)) return ADAMIX_OK;
+  adamix_view dy = adamix_view_of (run->workspace->dense, run->rows, run->H), dx = dy;
+  if (stop) dx.data = NULL;
+  return insertion->backward (insertion, run->layer, place, adamix_view_of (x, run->rows, run->H), dy, dx);
+}
+
+/* Down to the output of attention's dense: `gradient` + `dense` (pending) is then d x1. */
+static adamix_err
+ffn_backward (const layer_run *run)
+{
+  adamix_workspace *workspace = run->workspace;
+  const adamix_layer_buffers *b = run->buffers;
+  float *d = workspace->dense, *wide = workspace->wide;
+  if (workspace->keep_inputs) activate (run, b->pre, wide);
+  ADAMIX_RETURN_IF (linear_backward (run, ADAMIX_LINEAR_OUTPUT, wide, run->F, d, run->H, wide));
+  activate_backward (run, b->pre, wide);
+  ADAMIX_RETURN_IF (linear_backward (run, ADAMIX_LINEAR_INTERMEDIATE, b->middle, run->H, wide, run->F, d));
+  workspace->pending = true;
+  return ADAMIX_OK;
+}
+
+static adamix_err
+attention_backward (const layer_run *run)
+{
+  adamix_workspace *workspace = run->workspace;
+  const adamix_layer_buffers *b = run->buffers;
+  float *d = workspace->dense, *dcontext = workspace->y, *dqkv = workspace->wide;
+  ADAMIX_RETURN_IF (linear_backward (run, ADAMIX_LINEAR_ATTENTION, b->context, run->H, d, run->H, dcontext));
+  adamix_attention_backward (run->model, workspace, run->args, run->layer, dcontext, dqkv);
+  ADAMIX_RETURN_IF (linear_backward (run, ADAMIX_LINEAR_QKV, b->input, run->H, dqkv, 3 * run->H, d));
+  workspace->pending = true;
+  return ADAMIX_OK;
+}
+
+adamix_err
+adamix_layer_backward (const adamix_model *model, adamix_workspace *workspace, const adamix_forward_args *args,
+                       int64_t layer, bool whole)
+{
+  const layer_run run = run_of (model, workspace, args, layer);
+  const adamix_norm norm[2] = { norm_of (&run, 0), norm_of (&run, 1) };
+  bool lower = whole || served (args->insertion, ADAMIX_PLACE_ATTENTION);
+
+  adamix_norm_backward (&norm[1], workspace->dense);
+  ADAMIX_RETURN_IF (insert_backward (&run, ADAMIX_PLACE_FFN, run.buffers->ffn, !lower));
+  if (!lower) return ADAMIX_OK;
+  ADAMIX_RETURN_IF (ffn_backward (&run));
+  adamix_norm_backward (&norm[0], workspace->dense);
+  ADAMIX_RETURN_IF (insert_backward (&run, ADAMIX_PLACE_ATTENTION, run.buffers->attention, !whole));
+  return whole ? attention_backward (&run) : ADAMIX_OK;
+}

@@ -1,0 +1,132 @@
+#include "model/model_private.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* The weights' file of `dir`; what other files there are decides what the user is told. */
+static adamix_err
+open_weights (adamix_model *model, const char *dir)
+{
+  static const struct {
+    const char *file, *advice;
+  } other[] = {
+    { "model.safetensors.index.json",
+      "the weights are split into several files: save the model as one safetensors file "
+      "(save_pretrained with a large max_shard_size)" },
+    { "pytorch_model.bin",
+      "only pytorch_model.bin is there: convert it to safetensors (load the model in transformers and "
+      "call save_pretrained)" },
+  };
+  adamix_err err = ADAMIX_OK;
+  char *path = NULL, *rival = NULL;
+  ADAMIX_TRY (adamix_path_join (&path, dir, "model.safetensors"));
+  for (size_t i = 0; !adamix_path_exists (path) && i < sizeof other / sizeof *other; ++i) {
+    free (rival);
+    ADAMIX_TRY (adamix_path_join (&rival, dir, other[i].file));
+    if (!adamix_path_exists (rival)) continue;
+    err = adamix_err_set (ADAMIX_EUNSUPPORTED, "%s: no model.safetensors; %s", dir, other[i].advice);
+    goto done;
+  }
+  ADAMIX_TRY (adamix_safetensors_open (&model->file, path));
+  ADAMIX_TRY (adamix_sha256_memory (&model->hash, model->file.map.data, model->file.map.size));
+done:
+  free (rival);
+  free (path);
+  return err;
+}
+
+/* sentence-transformers keeps beside the model how its states are pooled. */
+static adamix_err
+read_pooling (adamix_model *model, const char *dir)
+{
+  adamix_err err = ADAMIX_OK;
+  char *path = NULL;
+  json_t *object = NULL;
+  ADAMIX_TRY (adamix_path_join (&path, dir, "1_Pooling/config.json"));
+  if (!adamix_path_exists (path)) goto done;
+  ADAMIX_TRY (adamix_json_load (&object, path));
+  ADAMIX_TRY (adamix_json_boolean (object, path, "pooling_mode_mean_tokens", false, &model->wants_mean));
+done:
+  json_decref (object);
+  free (path);
+  return err;
+}
+
+adamix_err
+adamix_model_open (adamix_model **out, const char *dir, const adamix_compute *compute)
+{
+  adamix_err err = ADAMIX_OK;
+  char *path = NULL;
+  adamix_model *model = NULL;
+  *out = NULL;
+  ADAMIX_TRY (ADAMIX_ALLOC (model, 1));
+  model->compute = compute;
+  ADAMIX_TRY (adamix_path_join (&path, dir, "config.json"));
+  ADAMIX_TRY (adamix_config_read (&model->config, &model->architecture, path));
+  ADAMIX_TRY (open_weights (model, dir));
+  ADAMIX_TRY (adamix_model_load_tensors (model));
+  ADAMIX_TRY (read_pooling (model, dir));
+  *out = model;
+  model = NULL;
+done:
+  adamix_model_destroy (model);
+  free (path);
+  return err;
+}
+
+void
+adamix_model_destroy (adamix_model *model)
+{
+  if (!model) return;
+  int64_t linears = model->linear ? (model->config.layers + 1) * ADAMIX_LINEARS : 0;
+  for (int64_t i = 0; i < linears; ++i) adamix_linear_destroy (model->linear[i]);
+  free (model->linear);
+  for (int64_t i = 0; i < model->tensors; ++i) {
+    free (model->tensor[i].name);
+    free (model->tensor[i].converted);
+  }
+  free (model->tensor);
+  free (model->slot);
+  adamix_safetensors_close (&model->file);
+  free (model);
+}
+
+const adamix_model_config *
+adamix_model_config_of (const adamix_model *model)
+{
+  return &model->config;
+}
+
+const adamix_tensor *
+adamix_model_tensors (const adamix_model *model, int64_t *count)
+{
+  *count = model->tensors;
+  return model->tensor;
+}
+
+bool
+adamix_model_has_pooler (const adamix_model *model)
+{
+  return adamix_model_tensor (model, ADAMIX_OUTSIDE, ADAMIX_ROLE_POOLER_WEIGHT) &&
+         adamix_model_tensor (model, ADAMIX_OUTSIDE, ADAMIX_ROLE_POOLER_BIAS);
+}
+
+bool
+adamix_model_wants_mean (const adamix_model *model)
+{
+  return model->wants_mean;
+}
+
+const char *
+adamix_model_hash (const adamix_model *model)
+{
+  return model->hash.hex;
+}
+
+int64_t
+adamix_model_parameters (const adamix_model *model)
+{
+  int64_t sum = 0;
+  for (int64_t i = 0; i < model->tensors; ++i) sum += model->tensor[i].count;
+  return sum;
+}

@@ -1,0 +1,195 @@
+/* What the files of this room share.  Rows, passes and frozen tensors: see adamix/model.h. */
+#ifndef ADAMIX_MODEL_PRIVATE_H
+#define ADAMIX_MODEL_PRIVATE_H
+
+#include <adamix/model.h>
+
+/* ---- architectures ----------------------------------------------------------------------------------------------- */
+
+/* What a tensor is for.  A bias follows its weight, a beta its gamma. */
+typedef enum adamix_role {
+  ADAMIX_ROLE_WORD,
+  ADAMIX_ROLE_POSITION,
+  ADAMIX_ROLE_TYPE,
+  ADAMIX_ROLE_EMBEDDING_GAMMA,
+  ADAMIX_ROLE_EMBEDDING_BETA,
+  ADAMIX_ROLE_POOLER_WEIGHT,
+  ADAMIX_ROLE_POOLER_BIAS,
+  ADAMIX_ROLE_IN_LAYER, /* the roles from here on stand once in each layer */
+  ADAMIX_ROLE_QUERY_WEIGHT = ADAMIX_ROLE_IN_LAYER,
+  ADAMIX_ROLE_QUERY_BIAS,
+  ADAMIX_ROLE_KEY_WEIGHT,
+  ADAMIX_ROLE_KEY_BIAS,
+  ADAMIX_ROLE_VALUE_WEIGHT,
+  ADAMIX_ROLE_VALUE_BIAS,
+  ADAMIX_ROLE_ATTENTION_WEIGHT,
+  ADAMIX_ROLE_ATTENTION_BIAS,
+  ADAMIX_ROLE_ATTENTION_GAMMA,
+  ADAMIX_ROLE_ATTENTION_BETA,
+  ADAMIX_ROLE_INTERMEDIATE_WEIGHT,
+  ADAMIX_ROLE_INTERMEDIATE_BIAS,
+  ADAMIX_ROLE_OUTPUT_WEIGHT,
+  ADAMIX_ROLE_OUTPUT_BIAS,
+  ADAMIX_ROLE_OUTPUT_GAMMA,
+  ADAMIX_ROLE_OUTPUT_BETA,
+  ADAMIX_ROLES
+} adamix_role;
+
+/* The `layer` of what stands outside the layers: embeddings, pooler. */
+#define ADAMIX_OUTSIDE (-1)
+
+/* A tensor of an architecture.  Shapes are symbolic: offsets of the sizes in adamix_model_config. */
+typedef struct adamix_tensor_row {
+  adamix_role role;
+  bool optional;
+  const char *name;   /* "{i}" stands for the layer's number */
+  const char *former; /* the name that older files have, or NULL */
+  int rank;
+  size_t shape[2];
+} adamix_tensor_row;
+
+/* An integer of config.json. */
+typedef struct adamix_config_row {
+  const char *key;
+  bool required;
+  size_t offset; /* in adamix_model_config */
+  int64_t min, max;
+} adamix_config_row;
+
+typedef struct adamix_architecture {
+  const char *name;   /* model_type in config.json */
+  const char *prefix; /* stands before the tensors' names in files that hold a head as well */
+  const adamix_config_row *integer;
+  int integers;
+  const char *activation, *norm_eps, *hidden_dropout, *attention_dropout; /* keys of config.json */
+  const adamix_tensor_row *tensor;
+  int tensors;
+} adamix_architecture;
+
+/* Errors: EUNSUPPORTED naming the known ones; `where` is config.json's path. */
+adamix_err adamix_architecture_find (const adamix_architecture **out, const char *where, const char *name);
+/* Read `path` (config.json).  Errors: EIO, EFORMAT, EUNSUPPORTED. */
+adamix_err adamix_config_read (adamix_model_config *out, const adamix_architecture **architecture, const char *path);
+
+/* ---- the model --------------------------------------------------------------------------------------------------- */
+
+typedef enum adamix_linear_kind {
+  ADAMIX_LINEAR_QKV,
+  ADAMIX_LINEAR_ATTENTION,
+  ADAMIX_LINEAR_INTERMEDIATE,
+  ADAMIX_LINEAR_OUTPUT,
+  ADAMIX_LINEARS_IN_LAYER,
+  ADAMIX_LINEAR_POOLER = ADAMIX_LINEARS_IN_LAYER,
+  ADAMIX_LINEARS
+} adamix_linear_kind;
+
+struct adamix_model {
+  const adamix_compute *compute; /* borrowed */
+  adamix_model_config config;
+  const adamix_architecture *architecture;
+  adamix_safetensors file;
+  adamix_tensor *tensor;
+  int64_t tensors;
+  int64_t *slot; /* [(L + 1) * ADAMIX_ROLES] row of (layer + 1, role) in `tensor`, -1: none */
+  bool wants_mean;
+  adamix_trainable trainable;
+  adamix_params *params;  /* borrowed; NULL while frozen */
+  adamix_linear **linear; /* [(L + 1) * ADAMIX_LINEARS] of (layer + 1, kind) */
+  adamix_sha256 hash;
+};
+
+/* Fill the parameter table from the file: every tensor found, shaped as the configuration says, finite. */
+adamix_err adamix_model_load_tensors (adamix_model *model);
+/* NULL if the model has none. */
+const adamix_tensor *adamix_model_tensor (const adamix_model *model, int64_t layer, adamix_role role);
+/* Values of a tensor that must be there. */
+const float *adamix_model_values (const adamix_model *model, int64_t layer, adamix_role role);
+/* Where its gradient is added up, marked as touched; NULL: frozen, or no such tensor. */
+float *adamix_model_gradient (const adamix_model *model, int64_t layer, adamix_role role);
+const adamix_linear *adamix_model_linear (const adamix_model *model, int64_t layer, adamix_linear_kind kind);
+/* dW += dy^T x, db += column sums of dy for the trainable ones among the blocks of a linear layer. */
+adamix_err adamix_linear_gradients (const adamix_model *model, int64_t layer, adamix_linear_kind kind, adamix_view dy,
+                                    adamix_view x);
+
+/* ---- the workspace ----------------------------------------------------------------------------------------------- */
+
+/* Rows per block of sums over rows: blocks are fixed, so sums do not depend on the number of threads. */
+#define ADAMIX_SUM_BLOCK 16
+
+/* What a layer's forward leaves for its backward.  A buffer that this backward does not need is shared by all layers. */
+typedef struct adamix_layer_buffers {
+  float *input;        /* [rows,H] x */
+  float *qkv;          /* [rows,3H] */
+  float *context;      /* [rows,H] what the heads gave */
+  float *attention;    /* [rows,H] output of the attention's dense: input of a module there */
+  float *middle;       /* [rows,H] after the first LayerNorm */
+  float *pre;          /* [rows,F] before the activation */
+  float *ffn;          /* [rows,H] output of the second dense of the FFN: input of a module there */
+  float *norm_xhat[2]; /* [rows,H] of the two LayerNorms; NULL: not kept */
+  float *norm_rstd[2]; /* [rows] */
+} adamix_layer_buffers;
+
+struct adamix_workspace {
+  adamix_workspace_size size;
+  adamix_arena arena;
+  int64_t hidden;
+  int64_t rows; /* capacity of the buffers, a multiple of ADAMIX_ROW_BLOCK */
+  bool backbone_trains, keep_inputs;
+  adamix_layer_buffers *layer; /* [L + 1]; of the last one only `input`, the encoder's output */
+  float *embedding_xhat, *embedding_rstd, *embedding_gradient; /* [T,H], [T], [T,H] where the backbone trains */
+  float *x, *y, *dense;                                        /* [rows,H] shared buffers */
+  float *wide;                                                 /* [rows, max (F, 3H)] */
+  float *rstd;                                                 /* [rows] */
+  float *gradient;                                             /* [rows,H] */
+  float *norm_sums;                                            /* [blocks, 2H] partial sums of d gamma and d beta */
+  float *scratch;                                              /* [threads * scratch_stride] for attention */
+  int64_t scratch_stride;
+  bool pending; /* backward: `dense` has still to be added to `gradient` */
+};
+
+/* ---- steps of forward and backward ---------------------------------------------------------------------------------- */
+
+/* Counter blocks that the mask of `elements` elements takes: what stands behind it starts there.  Pure. */
+uint32_t adamix_dropout_blocks (int64_t elements);
+/* The mask of row r of P T rows, given that of pass 0, sample 0.  Pure. */
+adamix_dropout adamix_dropout_row (adamix_dropout base, const adamix_batch *batch, int64_t hidden, int64_t r);
+
+/* One LayerNorm over all rows, with the residual and the dropout before it. */
+typedef struct adamix_norm {
+  const adamix_model *model;
+  adamix_workspace *workspace;
+  const adamix_forward_args *args;
+  int64_t layer;
+  adamix_role gamma; /* beta is the next role */
+  adamix_drop drop;
+  float *xhat, *rstd;
+} adamix_norm;
+
+/* y = LayerNorm (dropout (h) + skip). */
+void adamix_norm_forward (const adamix_norm *norm, const float *h, const float *skip, float *y);
+/* On entry workspace->gradient is dy (less what is pending), on exit d skip; dh gets the branch's gradient.  Gradients of
+ * gamma and beta are added where they train. */
+void adamix_norm_backward (const adamix_norm *norm, float *dh);
+/* Add the sums that blocks of rows left in workspace->norm_sums to the gradients of gamma and beta, in order. */
+void adamix_norm_collect (const adamix_norm *norm, int64_t rows);
+
+void adamix_embeddings_forward (const adamix_model *model, adamix_workspace *workspace, const adamix_forward_args *args,
+                                float *y);
+/* From workspace->gradient; only where the backbone trains. */
+void adamix_embeddings_backward (const adamix_model *model, adamix_workspace *workspace,
+                                 const adamix_forward_args *args);
+
+/* out [rows,H] = the heads' outputs side by side. */
+void adamix_attention_forward (const adamix_model *model, const adamix_workspace *workspace,
+                               const adamix_forward_args *args, int64_t layer, float *out);
+/* dqkv [rows,3H] from dout [rows,H]. */
+void adamix_attention_backward (const adamix_model *model, const adamix_workspace *workspace,
+                                const adamix_forward_args *args, int64_t layer, const float *dout, float *dqkv);
+
+adamix_err adamix_layer_forward (const adamix_model *model, adamix_workspace *workspace,
+                                 const adamix_forward_args *args, int64_t layer);
+/* `whole`: something below this layer trains; else it ends at the layer's lowest module. */
+adamix_err adamix_layer_backward (const adamix_model *model, adamix_workspace *workspace,
+                                  const adamix_forward_args *args, int64_t layer, bool whole);
+
+#endif

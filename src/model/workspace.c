@@ -1,0 +1,129 @@
+#include "model/model_private.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* What the backward pass will need of a layer. */
+typedef struct needs {
+  bool whole; /* something below the layer's modules trains, so its attention is differentiated */
+  bool upper; /* its second LayerNorm is */
+  bool lower; /* and all down to its first LayerNorm */
+} needs;
+
+static needs
+needs_of (const adamix_workspace *workspace, int64_t layer)
+{
+  const adamix_workspace_size *size = &workspace->size;
+  if (!size->backward) return (needs){ false, false, false };
+  bool whole = workspace->backbone_trains || layer > size->lowest_layer;
+  bool upper = whole || layer == size->lowest_layer;
+  return (needs){ whole, upper, whole || (upper && size->attention_modules) };
+}
+
+/* A buffer of the layer's own, or the one that all layers share. */
+static float *
+own_or (adamix_arena *arena, bool own, float *shared, int64_t rows, int64_t cols)
+{
+  return own ? adamix_arena_take (arena, rows * cols, sizeof (float)) : shared;
+}
+
+static void
+plan_layer (adamix_workspace *workspace, adamix_arena *arena, const adamix_model_config *config, int64_t layer)
+{
+  const adamix_workspace_size *size = &workspace->size;
+  adamix_layer_buffers *buffers = &workspace->layer[layer];
+  int64_t rows = workspace->rows, H = config->hidden;
+  needs need = needs_of (workspace, layer);
+  bool keep = workspace->keep_inputs;
+  buffers->input = own_or (arena, keep, workspace->x, rows, H);
+  buffers->context = own_or (arena, keep, workspace->y, rows, H);
+  buffers->middle = own_or (arena, keep, workspace->y, rows, H);
+  buffers->qkv = own_or (arena, need.whole, workspace->wide, rows, 3 * H);
+  buffers->attention = own_or (arena, need.upper && size->attention_modules, workspace->dense, rows, H);
+  buffers->pre = own_or (arena, need.lower, workspace->wide, rows, config->ffn);
+  buffers->ffn = own_or (arena, need.upper && size->modules, workspace->dense, rows, H);
+  bool kept[2] = { need.lower, need.upper };
+  for (int i = 0; i < 2; ++i) {
+    buffers->norm_xhat[i] = own_or (arena, kept[i], NULL, rows, H);
+    buffers->norm_rstd[i] = own_or (arena, kept[i], workspace->rstd, rows, 1);
+  }
+}
+
+/* Walked twice: on a measuring arena, then on the real one. */
+static void
+plan (adamix_workspace *workspace, adamix_arena *arena, const adamix_model *model)
+{
+  const adamix_model_config *config = &model->config;
+  const adamix_workspace_size *size = &workspace->size;
+  int64_t rows = workspace->rows, H = config->hidden, L = config->layers;
+  int64_t width = config->ffn > 3 * H ? config->ffn : 3 * H;
+  workspace->x = adamix_arena_take (arena, rows * H, sizeof (float));
+  workspace->y = adamix_arena_take (arena, rows * H, sizeof (float));
+  workspace->dense = adamix_arena_take (arena, rows * H, sizeof (float));
+  workspace->wide = adamix_arena_take (arena, rows * width, sizeof (float));
+  workspace->rstd = adamix_arena_take (arena, rows, sizeof (float));
+  workspace->scratch = adamix_arena_take (arena, workspace->scratch_stride * model->compute->threads, sizeof (float));
+  workspace->gradient = own_or (arena, size->backward, NULL, rows, H);
+  bool trains = workspace->backbone_trains;
+  workspace->norm_sums = own_or (arena, trains, NULL, rows / ADAMIX_SUM_BLOCK, 2 * H);
+  workspace->embedding_xhat = own_or (arena, trains, NULL, rows, H);
+  workspace->embedding_rstd = own_or (arena, trains, NULL, rows, 1);
+  workspace->embedding_gradient = own_or (arena, trains, NULL, rows, H);
+  for (int64_t layer = 0; layer < L; ++layer) plan_layer (workspace, arena, config, layer);
+  workspace->layer[L].input = own_or (arena, workspace->keep_inputs, workspace->x, rows, H);
+}
+
+adamix_err
+adamix_workspace_create (adamix_workspace **out, const adamix_model *model, const adamix_workspace_size *size)
+{
+  adamix_err err = ADAMIX_OK;
+  adamix_workspace *workspace = NULL;
+  const adamix_model_config *config = &model->config;
+  *out = NULL;
+  ADAMIX_TRY (ADAMIX_ALLOC (workspace, 1));
+  workspace->size = *size;
+  workspace->hidden = config->hidden;
+  int64_t rows = size->passes * size->tokens, block = ADAMIX_ROW_BLOCK;
+  workspace->rows = (rows + block - 1) / block * block;
+  workspace->backbone_trains = size->backward && size->weight_gradients && model->trainable != ADAMIX_TRAIN_NONE;
+  workspace->keep_inputs = workspace->backbone_trains && model->trainable == ADAMIX_TRAIN_ALL;
+  int64_t line = ADAMIX_ALIGN / sizeof (float);
+  int64_t scratch = (int64_t) adamix_attention_scratch (size->longest, config->hidden / config->heads);
+  workspace->scratch_stride = (scratch + line - 1) / line * line; /* threads never share a cache line */
+  ADAMIX_TRY (ADAMIX_ALLOC (workspace->layer, config->layers + 1));
+
+  adamix_arena measure = { 0 };
+  plan (workspace, &measure, model);
+  ADAMIX_TRY (adamix_arena_create (&workspace->arena, measure.used));
+  plan (workspace, &workspace->arena, model);
+  *out = workspace;
+  workspace = NULL;
+done:
+  adamix_workspace_destroy (workspace);
+  return err;
+}
+
+void
+adamix_workspace_destroy (adamix_workspace *workspace)
+{
+  if (!workspace) return;
+  adamix_arena_destroy (&workspace->arena);
+  free (workspace->layer);
+  free (workspace);
+}
+
+size_t
+adamix_workspace_bytes (const adamix_workspace *workspace)
+{
+  return workspace->arena.size;
+}
+
+adamix_view
+adamix_workspace_gradient (adamix_workspace *workspace, int64_t rows)
+{
+  int64_t H = workspace->hidden;
+  ADAMIX_ASSERT (workspace->gradient && rows <= workspace->rows);
+  memset (workspace->gradient, 0, (size_t) (rows * H) * sizeof (float));
+  workspace->pending = false;
+  return adamix_view_of (workspace->gradient, rows, H);
+}
