@@ -1,1 +1,18 @@
-# tests/unit/train: one program a line of check_PROGRAMS and TESTS.
+# tests/unit/train
+check_PROGRAMS += tests/unit/train/test_config
+tests_unit_train_test_config_SOURCES = %D%/test_config.c
+tests_unit_train_test_config_CPPFLAGS = $(unit_CPPFLAGS)
+tests_unit_train_test_config_LDADD = $(unit_LDADD)
+TESTS += tests/unit/train/test_config
+
+check_PROGRAMS += tests/unit/train/test_optimizer
+tests_unit_train_test_optimizer_SOURCES = %D%/test_optimizer.c
+tests_unit_train_test_optimizer_CPPFLAGS = $(unit_CPPFLAGS)
+tests_unit_train_test_optimizer_LDADD = $(unit_LDADD)
+TESTS += tests/unit/train/test_optimizer
+
+check_PROGRAMS += tests/unit/train/test_schedule
+tests_unit_train_test_schedule_SOURCES = %D%/test_schedule.c
+tests_unit_train_test_schedule_CPPFLAGS = $(unit_CPPFLAGS)
+tests_unit_train_test_schedule_LDADD = $(unit_LDADD)
+TESTS += tests/unit/train/test_schedule

@@ -1,0 +1,98 @@
+#include <string.h>
+
+#include <criterion/criterion.h>
+#include <criterion/new/assert.h>
+
+#include <adamix/train.h>
+
+static adamix_options *options;
+static adamix_train_config config;
+
+static void
+set_up (void)
+{
+  int count;
+  const adamix_option *table = adamix_train_options (&count);
+  cr_assert (eq (int, adamix_options_create (&options, table, count), ADAMIX_OK));
+}
+
+static void
+tear_down (void)
+{
+  adamix_options_destroy (options);
+}
+
+TestSuite (config, .init = set_up, .fini = tear_down);
+
+static adamix_err
+parse (int argc, const char *const *argv)
+{
+  ADAMIX_RETURN_IF (adamix_options_parse (options, argc, (char **) argv, NULL, 0, NULL));
+  ADAMIX_RETURN_IF (adamix_options_store (options, &config));
+  return adamix_train_config_check (&config);
+}
+#define PARSE(...)                                                                                                     \
+  parse ((int) (sizeof (const char *[]){ "train", __VA_ARGS__ } / sizeof (char *)),                                    \
+         (const char *[]){ "train", __VA_ARGS__ })
+#define COMPLETE "--model", "m", "--task", "rte", "--data", "d", "--output", "o"
+
+Test (config, has_the_documented_defaults)
+{
+  cr_assert (eq (int, PARSE (COMPLETE), ADAMIX_OK), "%s", adamix_err_message ());
+  cr_assert (eq (str, (char *) config.method, "adamix"));
+  cr_assert (eq (i64, config.experts, 4));
+  cr_assert (eq (i64, config.rank, 16));
+  cr_assert (eq (int, config.share, ADAMIX_SHARE_DOWN));
+  cr_assert (eq (dbl, config.consistency, 1));
+  cr_assert (eq (i64, config.experts_per_rank, 2));
+  cr_assert (eq (dbl, config.epochs, 3));
+  cr_assert (eq (i64, config.batch, 32));
+  cr_assert (eq (dbl, config.lr, 1e-3));
+  cr_assert (eq (i64, config.max_length, 128));
+}
+
+Test (config, recipe_yields_to_the_command_line)
+{
+  cr_assert (eq (int, adamix_recipe_apply (options, "support"), ADAMIX_OK));
+  cr_assert (eq (int, PARSE ("--model", "m", "--data", "d", "--output", "o", "--epochs", "1"), ADAMIX_OK));
+  cr_assert (eq (str, (char *) config.task, "banking77"));
+  cr_assert (eq (i64, config.rank, 48));
+  cr_assert (eq (dbl, config.lr, 2e-3));
+  cr_assert (eq (dbl, config.epochs, 1));
+}
+
+Test (config, names_what_contradicts_or_is_missing)
+{
+  cr_assert (eq (int, PARSE ("--model", "m", "--task", "rte", "--data", "d"), ADAMIX_EUSAGE));
+  cr_assert (ne (ptr, strstr (adamix_err_message (), "--output"), NULL));
+}
+
+Test (config, refuses_two_sources_of_data)
+{
+  cr_assert (eq (int, PARSE (COMPLETE, "--train-file", "f"), ADAMIX_EUSAGE));
+  cr_assert (ne (ptr, strstr (adamix_err_message (), "--train-file"), NULL));
+}
+
+Test (config, refuses_an_unknown_task_and_lists_those_there_are)
+{
+  cr_assert (eq (int, PARSE ("--model", "m", "--task", "imdb", "--data", "d", "--output", "o"), ADAMIX_EUSAGE));
+  cr_assert (ne (ptr, strstr (adamix_err_message (), "imdb"), NULL));
+  cr_assert (ne (ptr, strstr (adamix_err_message (), "banking77"), NULL));
+}
+
+Test (config, refuses_resume_with_force)
+{
+  cr_assert (eq (int, PARSE (COMPLETE, "--resume", "--force"), ADAMIX_EUSAGE));
+}
+
+Test (config, refuses_more_experts_a_rank_than_experts)
+{
+  cr_assert (eq (int, PARSE (COMPLETE, "--experts", "2", "--experts-per-rank", "3"), ADAMIX_EUSAGE));
+  cr_assert (ne (ptr, strstr (adamix_err_message (), "--experts-per-rank 3"), NULL));
+}
+
+Test (config, refuses_a_period_that_is_none)
+{
+  cr_assert (eq (int, PARSE (COMPLETE, "--save-every", "sometimes"), ADAMIX_EUSAGE));
+  cr_assert (ne (ptr, strstr (adamix_err_message (), "sometimes"), NULL));
+}
