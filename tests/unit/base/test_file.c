@@ -1,0 +1,156 @@
+#include "base/scratch.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/mount.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+TestSuite (file, .init = scratch_begin, .fini = scratch_end);
+
+static void
+assert_holds (const char *path, const void *data, size_t size)
+{
+  adamix_file_map map;
+  cr_assert_succeeds (adamix_file_map_open (&map, path));
+  cr_assert_eq (map.size, size);
+  cr_assert_eq (memcmp (map.data, data, size), 0);
+  adamix_file_map_close (&map);
+}
+
+static int
+entries (const char *folder)
+{
+  int count = 0;
+  DIR *stream = opendir (folder);
+  while (readdir (stream)) count++;
+  closedir (stream);
+  return count - 2;
+}
+
+Test (file, map_of_nothing_a_folder_and_an_empty_file)
+{
+  adamix_file_map map;
+  cr_assert_fails (adamix_file_map_open (&map, scratch_path ("none")), ADAMIX_EIO, "No such file or directory");
+  cr_assert_not_null (strstr (adamix_err_message (), scratch_path ("none")));
+  cr_assert_fails (adamix_file_map_open (&map, scratch_folder), ADAMIX_EIO, "not a regular file");
+  char *fifo = scratch_path ("fifo");
+  cr_assert_eq (mkfifo (fifo, 0600), 0);
+  cr_assert_fails (adamix_file_map_open (&map, fifo), ADAMIX_EIO, "not a regular file");
+  cr_assert_succeeds (adamix_file_map_open (&map, scratch_file ("empty", "", 0)));
+  cr_assert_eq (map.size, 0);
+  cr_assert_str_eq (map.data, "");
+  adamix_file_map_close (&map);
+  adamix_file_map_close (NULL);
+}
+
+Test (file, write_replaces_the_whole_file)
+{
+  char *path = scratch_path ("out");
+  cr_assert_succeeds (adamix_file_write (path, "long before", 11));
+  cr_assert_succeeds (adamix_file_write (path, "after", 5));
+  assert_holds (path, "after", 5);
+  adamix_file_piece pieces[] = { { "one ", 4 }, { NULL, 0 }, { "two", 3 } };
+  cr_assert_succeeds (adamix_file_write_pieces (path, pieces, 3));
+  assert_holds (path, "one two", 7);
+  cr_assert_eq (entries (scratch_folder), 1);
+}
+
+Test (file, write_obeys_the_umask)
+{
+  struct stat status;
+  umask (027);
+  cr_assert_succeeds (adamix_file_write (scratch_path ("out"), "x", 1));
+  cr_assert_eq (stat (scratch_path ("out"), &status), 0);
+  cr_assert_eq (status.st_mode & 0777, 0640);
+}
+
+Test (file, write_refuses_what_is_no_file)
+{
+  cr_assert_fails (adamix_file_write (scratch_path ("no/such/folder"), "x", 1), ADAMIX_EIO, "No such file");
+  cr_assert_fails (adamix_file_write (scratch_folder, "x", 1), ADAMIX_EIO, "not a regular file");
+  cr_assert_fails (adamix_file_write ("/dev/null", "x", 1), ADAMIX_EIO, "not a regular file");
+  cr_assert_eq (entries (scratch_folder), 0);
+}
+
+/* `path` holds "old" and cannot take a megabyte: it must still hold "old" afterwards, with nothing beside it. */
+static void
+assert_write_fails_clean (const char *folder, const char *reason)
+{
+  const size_t size = 1 << 20;
+  char *path, *data = calloc (1, size);
+  cr_assert_succeeds (adamix_path_join (&path, folder, "file"));
+  cr_assert_succeeds (adamix_file_write (path, "old", 3));
+  cr_assert_fails (adamix_file_write (path, data, size), ADAMIX_EIO, reason);
+  cr_assert_not_null (strstr (adamix_err_message (), path));
+  assert_holds (path, "old", 3);
+  cr_assert_eq (entries (folder), 1);
+  free (data);
+  free (path);
+}
+
+Test (file, write_beyond_the_size_limit_leaves_the_old_file)
+{
+  struct rlimit limit = { 65536, 65536 };
+  signal (SIGXFSZ, SIG_IGN);
+  cr_assert_eq (setrlimit (RLIMIT_FSIZE, &limit), 0);
+  assert_write_fails_clean (scratch_folder, strerror (EFBIG));
+}
+
+/* The mount belongs to a name space of this process, so that nothing stays behind however the case ends. */
+static bool
+mount_small (void)
+{
+  return unshare (CLONE_NEWNS) == 0 && mount (NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0 &&
+         mount ("adamix-test", scratch_folder, "tmpfs", 0, "size=128k") == 0;
+}
+
+Test (file, write_to_a_full_disk_leaves_the_old_file)
+{
+  if (!mount_small ()) cr_skip_test ("a small file system cannot be mounted without privileges");
+  assert_write_fails_clean (scratch_folder, strerror (ENOSPC));
+  cr_assert_eq (umount (scratch_folder), 0);
+}
+
+Test (file, folders_are_made_and_removed_with_all_in_them)
+{
+  char *deep = scratch_path ("a/b//c/"), *top = scratch_path ("a");
+  cr_assert_succeeds (adamix_directory_make (deep));
+  cr_assert_succeeds (adamix_directory_make (deep));
+  cr_assert (adamix_path_is_directory (deep));
+  scratch_file ("a/b/c/file", "x", 1);
+  cr_assert_eq (symlink ("/usr", scratch_path ("a/link")), 0);
+  cr_assert_fails (adamix_directory_make (scratch_path ("a/b/c/file/d")), ADAMIX_EIO, "a/b/c/file");
+  cr_assert_fails (adamix_directory_remove (scratch_path ("a/b/c/file")), ADAMIX_EIO, "not a folder");
+  cr_assert_succeeds (adamix_directory_remove (top));
+  cr_assert_not (adamix_path_exists (top));
+  cr_assert (adamix_path_exists ("/usr/include"), "links are removed, not followed");
+  cr_assert_succeeds (adamix_directory_remove (top));
+}
+
+Test (file, paths_are_joined_with_one_slash)
+{
+  char *path;
+  cr_assert_succeeds (adamix_path_join (&path, "run/", "experts"));
+  cr_assert_str_eq (path, "run/experts");
+  cr_assert_succeeds (adamix_path_join (&path, "run", "experts"));
+  cr_assert_str_eq (path, "run/experts");
+  cr_assert_succeeds (adamix_path_join (&path, "", "experts"));
+  cr_assert_str_eq (path, "experts");
+}
+
+/* The examples of FIPS 180-4. */
+Test (file, sha256)
+{
+  adamix_sha256 hash;
+  cr_assert_succeeds (adamix_sha256_memory (&hash, "abc", 3));
+  cr_assert_str_eq (hash.hex, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+  cr_assert_succeeds (adamix_sha256_file (&hash, scratch_file ("empty", "", 0)));
+  cr_assert_str_eq (hash.hex, "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
+  cr_assert_succeeds (adamix_sha256_file (&hash, scratch_file ("abc", "abc", 3)));
+  cr_assert_str_eq (hash.hex, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+  cr_assert_fails (adamix_sha256_file (&hash, scratch_path ("none")), ADAMIX_EIO, "No such file");
+}
