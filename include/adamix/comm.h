@@ -36,6 +36,7 @@ void adamix_comm_destroy (adamix_comm *comm);
  * a run with the same ranks.  Errors: EMPI. */
 adamix_err adamix_comm_sum_f32 (adamix_comm *comm, float *data, int64_t count);
 adamix_err adamix_comm_sum_f64 (adamix_comm *comm, double *data, int64_t count);
+/* NaN has no order: a rank that may hold one says so through a sum. */
 adamix_err adamix_comm_max_f64 (adamix_comm *comm, double *data, int64_t count);
 /* `bytes` from rank `root` to all. */
 adamix_err adamix_comm_broadcast (adamix_comm *comm, int root, void *data, int64_t bytes);
