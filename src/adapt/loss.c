@@ -52,7 +52,7 @@ adamix_loss_compute (const adamix_loss_args *args, adamix_view z, adamix_view dz
 {
   int64_t n = args->examples, K = args->outputs;
   double weight = args->scale * args->consistency / 2;
-  bool agree = args->label != NULL && args->passes == 2;
+  bool agree = args->label != NULL;
   *out = (adamix_loss){ 0 };
   ADAMIX_ASSERT (args->label != NULL || K == 1);
   for (int64_t i = 0; i < n; i++) {

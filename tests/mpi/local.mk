@@ -1,1 +1,15 @@
 # tests/mpi
+
+EXTRA_DIST += %D%/parallel/workload.h
+
+check_PROGRAMS += tests/mpi/parallel/test_gradients
+tests_mpi_parallel_test_gradients_SOURCES = %D%/parallel/test_gradients.c
+tests_mpi_parallel_test_gradients_CPPFLAGS = $(mpi_CPPFLAGS) -I$(top_srcdir)/tests/unit
+tests_mpi_parallel_test_gradients_LDADD = $(mpi_LDADD)
+TESTS += tests/mpi/parallel/test_gradients
+
+check_PROGRAMS += tests/mpi/parallel/test_collect
+tests_mpi_parallel_test_collect_SOURCES = %D%/parallel/test_collect.c
+tests_mpi_parallel_test_collect_CPPFLAGS = $(mpi_CPPFLAGS) -I$(top_srcdir)/tests/unit
+tests_mpi_parallel_test_collect_LDADD = $(mpi_LDADD)
+TESTS += tests/mpi/parallel/test_collect

@@ -1,1 +1,7 @@
-# tests/unit/merge: one program a line of check_PROGRAMS and TESTS.
+# tests/unit/merge
+
+check_PROGRAMS += tests/unit/merge/test_average
+tests_unit_merge_test_average_SOURCES = %D%/test_average.c
+tests_unit_merge_test_average_CPPFLAGS = $(unit_CPPFLAGS)
+tests_unit_merge_test_average_LDADD = $(unit_LDADD)
+TESTS += tests/unit/merge/test_average
