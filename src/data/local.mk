@@ -1,1 +1,10 @@
-# src/data: sources of this room, one libadamix_la_SOURCES line each.
+libadamix_la_SOURCES += \
+  %D%/columns.c \
+  %D%/data_private.h \
+  %D%/dataset.c \
+  %D%/encode.c \
+  %D%/hold_out.c \
+  %D%/labels.c \
+  %D%/pack.c \
+  %D%/shard.c \
+  %D%/task.c
