@@ -1,1 +1,4 @@
-# src/metrics: sources of this room, one libadamix_la_SOURCES line each.
+libadamix_la_SOURCES += \
+  %D%/classification.c \
+  %D%/correlation.c \
+  %D%/metric.c
