@@ -1,0 +1,62 @@
+#!/usr/bin/env bash
+# Runs over several ranks: parity of replicated placement with one rank, owned placement in uneven cases.
+. "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/data.sh"
+
+# 90 examples in batches of 16: the sixth batch of an epoch has 10.  20 steps see three short batches.
+common=("${base[@]}" --max-steps 20 --eval-every never)
+run train "${common[@]}" --output "$scratch/one"
+expect_exit 0 "one rank"
+for ranks in 2 4; do
+  run_ranks "$ranks" train "${common[@]}" --placement replicated --output "$scratch/replicated-$ranks"
+  expect_exit 0 "replicated, $ranks ranks"
+  # Sums in another order: a few units in the last place a step, which 20 steps of AdamW carry on.
+  worst=$(paste <(sed 's/.*"loss": \([^,]*\),.*/\1/' "$scratch/one/metrics.jsonl") \
+    <(sed 's/.*"loss": \([^,]*\),.*/\1/' "$scratch/replicated-$ranks/metrics.jsonl") |
+    awk '{ d = ($1 - $2) / $1; if (d < 0) d = -d; if (d > w) w = d } END { print w + 0 }')
+  expect "replicated, $ranks ranks: losses agree with one rank's ($worst)" awk -v w="$worst" 'BEGIN { exit !(w < 2e-5) }'
+  expect "replicated, $ranks ranks: 20 steps" [ "$(wc -l < "$scratch/replicated-$ranks/metrics.jsonl")" -eq 20 ]
+done
+
+# Owned: two groups of ranks with two experts each; groups of unlike size; experts that the groups do not divide.
+for case in "2 4 2" "3 4 2" "4 4 2" "3 5 1" "4 3 1" "4 2 2"; do
+  read -r ranks experts owned <<< "$case"
+  name="owned, $ranks ranks, $experts experts, at least $owned a rank"
+  run_ranks "$ranks" train "${common[@]}" --experts "$experts" --experts-per-rank "$owned" --output "$scratch/owned"
+  expect_exit 0 "$name"
+  expect "$name: world size" [ "$(field "$scratch/owned/all_results.json" world_size)" = "$ranks" ]
+  rm -rf "$scratch/owned"
+done
+
+# Fewer examples in a batch than ranks, and the same bytes again.
+for copy in first second; do
+  run_ranks 4 train "${common[@]}" --batch 3 --output "$scratch/few-$copy"
+  expect_exit 0 "batches of 3 on 4 ranks, $copy run"
+done
+expect "the same command gives the same module" cmp "$scratch/few-first/merged/adapter.safetensors" "$scratch/few-second/merged/adapter.safetensors"
+
+# A checkpoint of two ranks goes on to the bits of the uninterrupted run.
+run_ranks 2 train "${common[@]}" --save-every 8 --keep 9 --output "$scratch/whole"
+expect_exit 0 "two ranks"
+mkdir -p "$scratch/cut/checkpoints"
+cp -r "$scratch/whole/checkpoints/step-8" "$scratch/cut/checkpoints"
+cp "$scratch/whole/run.json" "$scratch/whole/metrics.jsonl" "$scratch/cut"
+run_ranks 2 train "${common[@]}" --save-every 8 --keep 9 --output "$scratch/cut" --resume
+expect_exit 0 "resume on two ranks"
+expect "resumed on two ranks: the same bytes" cmp "$scratch/whole/merged/adapter.safetensors" "$scratch/cut/merged/adapter.safetensors"
+expect "resumed on two ranks: the same metrics" cmp <(without_times "$scratch/whole/metrics.jsonl") <(without_times "$scratch/cut/metrics.jsonl")
+
+# Evaluation over ranks is that of one.
+run eval --model "$tiny" --adapter "$scratch/whole" --file "$scratch/dev.tsv" --output "$scratch/eval-1.json"
+run_ranks 3 eval --model "$tiny" --adapter "$scratch/whole" --file "$scratch/dev.tsv" --output "$scratch/eval-3.json"
+expect_exit 0 "eval on three ranks"
+expect "eval on three ranks gives what one gives" cmp "$scratch/eval-1.json" "$scratch/eval-3.json"
+
+# A bad input ends all ranks with one message.
+sed -i '5s/$/x/' "$scratch/dev.tsv"
+run_ranks 3 train "${common[@]}" --output "$scratch/bad"
+expect "three ranks, a bad label: not success" [ "$status" -ne 0 ]
+expect "three ranks, a bad label: one message" [ "$(grep -c '^adamix: error' "$scratch/err")" -eq 1 ]
+expect_stderr "dev.tsv.*5" "three ranks, a bad label: file and line"
+
+done_testing

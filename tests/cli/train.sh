@@ -1,0 +1,116 @@
+#!/usr/bin/env bash
+# The binary end to end on one rank: train, evaluate, answer, inspect, resume.
+. "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/data.sh"
+
+run train "${base[@]}" --output "$scratch/run" --epochs 20 --save-every 30 --keep 100
+expect_exit 0 "train"
+for file in run.json metrics.jsonl all_results.json merged/adapter.safetensors merged/adamix_config.json \
+  experts/experts.safetensors experts/adamix_config.json checkpoints/step-30/state.json checkpoints/step-120/state.json; do
+  expect_file "$scratch/run/$file"
+done
+results=$scratch/run/all_results.json
+accuracy=$(field "$results" eval_accuracy)
+expect "the task is learnt: accuracy $accuracy" awk -v a="$accuracy" 'BEGIN { exit !(a > 0.9) }'
+expect "the majority class is reported" [ "$(field "$results" eval_majority)" = 0.6 ] 
+expect "a line of metrics a step" [ "$(wc -l < "$scratch/run/metrics.jsonl")" -eq 120 ]
+for key in epoch train_loss train_runtime train_samples_per_second train_tokens_per_second eval_loss eval_samples \
+  best_step trainable_parameters merged_parameters head_parameters peak_rss_bytes memory_bytes comm_fraction \
+  wait_fraction world_size; do
+  expect "all_results.json has $key" grep -q "\"$key\"" "$results"
+done
+# 3 layers of H = 32, R = 8: Down is shared, 4 Ups.
+expect "trainable parameters are counted" [ "$(field "$results" trainable_parameters)" = $((3 * (8 * 32 + 8 + 4 * (8 * 32 + 32)))) ]
+expect "merged parameters are counted" [ "$(field "$results" merged_parameters)" = $((3 * (2 * 8 * 32 + 8 + 32))) ]
+expect "the head's are counted" [ "$(field "$results" head_parameters)" = 66 ]
+
+run train "${base[@]}" --output "$scratch/run"
+expect_exit 1 "a finished run is not overwritten"
+expect_stderr "force" "a finished run is not overwritten"
+
+run train "${base[@]}" --output "$scratch/run" --epochs 20 --save-every 30 --keep 100 --resume
+expect_exit 0 "--resume of a finished run"
+expect_stderr "nothing to do" "--resume of a finished run"
+
+# The same numbers from the stored module.
+run eval --model "$tiny" --adapter "$scratch/run" --file "$scratch/dev.tsv" --output "$scratch/eval.json"
+expect_exit 0 "eval"
+expect "eval gives the run's accuracy" [ "$(field "$scratch/eval.json" eval_accuracy)" = "$accuracy" ]
+expect "eval gives the run's loss" [ "$(field "$scratch/eval.json" eval_loss)" = "$(field "$results" eval_loss)" ]
+run eval --model "$tiny" --adapter "$scratch/run/merged" --file "$scratch/dev.tsv" --inference all
+expect_exit 0 "eval --inference all"
+for mode in merged fixed:0 fixed:3 random-sentence random-token; do expect_stdout "^$mode " "eval --inference all"; done
+run eval --model "$tiny" --adapter "$scratch/run" --file "$scratch/dev.tsv" --inference fixed:4
+expect_exit 2 "an expert that there is not"
+expect_stderr "fixed:3" "an expert that there is not"
+
+# Predictions come in order, one a line, for odd lines too.
+printf 'the dog sat on the cat\n\nmy bank card\tis happy\nthe dog sat' > "$scratch/lines"
+run predict --model "$tiny" --adapter "$scratch/run" --input "$scratch/lines"
+expect_exit 0 "predict"
+expect "predict answers each line" [ "$(wc -l < "$scratch/out")" -eq 4 ]
+expect "predict finds the cat" grep -q '"label": "cat"' <(sed -n 1p "$scratch/out")
+expect "predict finds none" grep -q '"label": "none"' <(sed -n 4p "$scratch/out")
+expect "predict gives all probabilities" grep -q '"probabilities": {"cat": [0-9.e-]*, "none": [0-9.e-]*}' "$scratch/out"
+"$ADAMIX" predict --model "$tiny" --adapter "$scratch/run" < "$scratch/lines" > "$scratch/piped"
+expect "predict reads standard input alike" cmp -s "$scratch/out" "$scratch/piped"
+
+run inspect "$scratch/run" --json
+expect_exit 0 "inspect a run"
+expect_stdout '"trainable_parameters": 4248' "inspect a run"
+run inspect "$tiny"
+expect_exit 0 "inspect a model"
+expect_stdout "hidden_size *32" "inspect a model"
+run inspect "$scratch/run/merged/adapter.safetensors"
+expect_exit 0 "inspect a safetensors file"
+expect_stdout "layers.0.ffn.down.weight" "inspect a safetensors file"
+
+# The same command gives the same bytes; so does a run that was cut off and resumed.
+run train "${base[@]}" --output "$scratch/again" --epochs 20 --save-every 30 --keep 100
+expect "the same command gives the same module" cmp "$scratch/run/merged/adapter.safetensors" "$scratch/again/merged/adapter.safetensors"
+mkdir -p "$scratch/cut/checkpoints"
+cp -r "$scratch/run/checkpoints/step-30" "$scratch/cut/checkpoints"
+cp "$scratch/run/run.json" "$scratch/run/metrics.jsonl" "$scratch/cut"
+run train "${base[@]}" --output "$scratch/cut" --epochs 20 --save-every 30 --keep 100 --resume
+expect_exit 0 "resume"
+expect_stderr "step 30" "resume"
+for file in merged/adapter.safetensors experts/experts.safetensors checkpoints/step-120/optimizer.safetensors; do
+  expect "resumed: the same bytes in $file" cmp "$scratch/run/$file" "$scratch/cut/$file"
+done
+expect "resumed: the same metrics" cmp <(without_times "$scratch/run/metrics.jsonl") <(without_times "$scratch/cut/metrics.jsonl")
+rm "$scratch/cut/all_results.json"
+run train "${base[@]}" --output "$scratch/cut" --epochs 20 --save-every 30 --keep 100 --resume --seed 1
+expect_exit 2 "resume with another seed"
+expect_stderr "seed" "resume with another seed"
+
+# A signal asks for a checkpoint; the same command goes on.
+"$ADAMIX" train "${base[@]}" --output "$scratch/stopped" --epochs 20 --max-steps 20000 2> "$scratch/err" &
+child=$!
+for _ in $(seq 100); do
+  if [ "$(wc -l < "$scratch/stopped/metrics.jsonl" 2> /dev/null || echo 0)" -gt 5 ]; then break; fi
+  sleep 0.1
+done
+kill -TERM "$child"
+status=0
+wait "$child" || status=$?
+expect_exit 75 "a signal stops at a checkpoint"
+expect_stderr "resume" "a signal stops at a checkpoint"
+expect "the checkpoint is there" test -n "$(ls "$scratch/stopped/checkpoints")"
+expect_no_file "$scratch/stopped/all_results.json"
+
+# The other methods, and the best step.
+run train "${base[@]}" --output "$scratch/adapter" --method adapter --epochs 4 --select best
+expect_exit 0 "method adapter"
+expect "one module, nothing to merge" cmp <(tail -c 1000 "$scratch/adapter/merged/adapter.safetensors") \
+  <(tail -c 1000 "$scratch/adapter/experts/experts.safetensors")
+run train "${base[@]}" --output "$scratch/head" --method head --epochs 4
+expect_exit 0 "method head"
+expect "method head trains the head alone" [ "$(field "$scratch/head/all_results.json" trainable_parameters)" = 0 ]
+run eval --model "$tiny" --adapter "$scratch/head" --file "$scratch/dev.tsv"
+expect_exit 0 "eval of a head"
+for share in none up both; do
+  run train "${base[@]}" --output "$scratch/share-$share" --share "$share" --epochs 2
+  expect_exit 0 "--share $share"
+done
+
+done_testing
