@@ -81,12 +81,12 @@ read_plain (cursor *cursor)
   return cursor->at - carriage_return;
 }
 
+/* The text behind the table ends with a NUL, so that the byte at the end of the records may be looked at. */
 static char *
 read_quoted (cursor *cursor)
 {
   char *field_end = unquote (cursor);
-  bool last = cursor->at + 1 == cursor->end || cursor->at[1] == '\n';
-  if (field_end && cursor->at < cursor->end && *cursor->at == '\r' && last) cursor->at++;
+  if (field_end && *cursor->at == '\r' && (cursor->at[1] == '\n' || cursor->at + 1 == cursor->end)) cursor->at++;
   return field_end;
 }
 
