@@ -40,7 +40,7 @@ check_merge (const char *label, const adamix_bank_shape *shape, const bank_fixtu
 {
   adamix_bank_shape to = adamix_merge_shape (shape);
   bank_fixture merged;
-  fixture_open (&merged, &to, NULL);
+  bank_fixture_open (&merged, &to, NULL);
   must (adamix_merge_average (all->bank, merged.bank));
   for (int p = 0; p < ADAMIX_PROJECTIONS; p++)
     for (int64_t i = 0; i < shape->layers; i++) {
@@ -53,7 +53,7 @@ check_merge (const char *label, const adamix_bank_shape *shape, const bank_fixtu
                          (int) e, mean->name);
       }
     }
-  fixture_close (&merged);
+  bank_fixture_close (&merged);
 }
 
 static void
@@ -67,9 +67,9 @@ check_case (const workload_case *c, adamix_comm *world)
   snprintf (label, sizeof label, "%s, %d experts, share %d, rank %d of %d", c->placement, (int) c->experts, c->share,
             world->rank, world->size);
   must (adamix_placement_create (&placement, adamix_placement_policy_find (c->placement), &args, world));
-  fixture_open (&mine, &shape, placement.owned);
-  fixture_open (&all, &shape, NULL);
-  fixture_open (&together, &shape, NULL);
+  bank_fixture_open (&mine, &shape, placement.owned);
+  bank_fixture_open (&all, &shape, NULL);
+  bank_fixture_open (&together, &shape, NULL);
   adamix_bank_initialise (mine.bank, WORKLOAD_SEED);
   adamix_bank_initialise (all.bank, WORKLOAD_SEED);
   must (adamix_exchange_collect (&placement, &shape, &mine.experts, mine.experts.values, false, &together.experts,
@@ -83,9 +83,9 @@ check_case (const workload_case *c, adamix_comm *world)
   memset (all.experts.values, 0, (size_t) all.experts.count * sizeof (float));
   must (adamix_exchange_select (&together.experts, together.experts.values, false, &all.experts, all.experts.values));
   workload_expect (same_values (&together.experts, &all.experts), "%s: select loses values", label);
-  fixture_close (&together);
-  fixture_close (&all);
-  fixture_close (&mine);
+  bank_fixture_close (&together);
+  bank_fixture_close (&all);
+  bank_fixture_close (&mine);
   adamix_placement_destroy (&placement);
 }
 

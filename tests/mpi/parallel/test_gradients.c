@@ -11,9 +11,9 @@
 static adamix_params *
 set_with (bank_fixture *fixture, const char *name, adamix_param **row)
 {
-  *row = fixture_row (&fixture->shared, name);
+  *row = bank_fixture_row (&fixture->shared, name);
   if (*row != NULL) return &fixture->shared;
-  *row = fixture_row (&fixture->experts, name);
+  *row = bank_fixture_row (&fixture->experts, name);
   return &fixture->experts;
 }
 
@@ -40,8 +40,8 @@ compute_reference (bank_fixture *reference, const adamix_compute *compute, const
   int ranks = placement->world->size;
   int64_t cells = WORKLOAD_LAYERS * c->experts, B = workload_first_row (&c->cut, ranks, ranks);
   adamix_bank_shape shape = workload_shape (c);
-  fixture_open (reference, &shape, NULL);
-  fixture_randomise (reference, 0.3);
+  bank_fixture_open (reference, &shape, NULL);
+  bank_fixture_randomise (reference, 0.3);
   if (placement->policy->common_route) {
     workload_run (compute, reference->bank, 0, 0, B, B);
     return;
@@ -50,11 +50,11 @@ compute_reference (bank_fixture *reference, const adamix_compute *compute, const
     bool *owned = calloc ((size_t) cells, sizeof *owned);
     bank_fixture part;
     for (int64_t e = 0; e < cells; e++) owned[e] = placement->owner[e] == r * placement->groups / ranks;
-    fixture_open (&part, &shape, owned);
-    fixture_randomise (&part, 0.3);
+    bank_fixture_open (&part, &shape, owned);
+    bank_fixture_randomise (&part, 0.3);
     workload_run (compute, part.bank, r, workload_first_row (&c->cut, r, ranks), workload_rows (&c->cut, r, ranks), B);
     add_part (reference, &part);
-    fixture_close (&part);
+    bank_fixture_close (&part);
     free (owned);
   }
 }
@@ -114,8 +114,8 @@ check_case (const workload_case *c, const adamix_compute *compute, adamix_comm *
             rank, ranks);
   must (adamix_placement_create (&placement, adamix_placement_policy_find (c->placement), &args, world));
   compute_reference (&reference, compute, c, &placement);
-  fixture_open (&mine, &shape, placement.owned);
-  fixture_randomise (&mine, 0.3);
+  bank_fixture_open (&mine, &shape, placement.owned);
+  bank_fixture_randomise (&mine, 0.3);
   workload_run (compute, mine.bank, adamix_placement_shard (&placement), workload_first_row (&c->cut, rank, ranks),
                 workload_rows (&c->cut, rank, ranks), workload_first_row (&c->cut, ranks, ranks));
   mine.shared.riders[ADAMIX_PARAMS_RIDERS - 1] = (float) (1 + rank);
@@ -128,8 +128,8 @@ check_case (const workload_case *c, const adamix_compute *compute, adamix_comm *
   expect_alike ("the experts' gradient", &placement.group, mine.experts.grads,
                 (size_t) mine.experts.count * sizeof (float));
   check_norm (label, &placement, compute, &mine, &reference);
-  fixture_close (&mine);
-  fixture_close (&reference);
+  bank_fixture_close (&mine);
+  bank_fixture_close (&reference);
   adamix_placement_destroy (&placement);
 }
 

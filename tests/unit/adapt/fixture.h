@@ -23,7 +23,7 @@ must (adamix_err err)
 }
 
 static inline void
-fixture_open (bank_fixture *fixture, const adamix_bank_shape *shape, const bool *owned)
+bank_fixture_open (bank_fixture *fixture, const adamix_bank_shape *shape, const bool *owned)
 {
   *fixture = (bank_fixture){ 0 };
   must (adamix_bank_create (&fixture->bank, shape, owned, &fixture->shared, &fixture->experts));
@@ -33,7 +33,7 @@ fixture_open (bank_fixture *fixture, const adamix_bank_shape *shape, const bool 
 }
 
 static inline void
-fixture_close (bank_fixture *fixture)
+bank_fixture_close (bank_fixture *fixture)
 {
   adamix_bank_destroy (fixture->bank);
   adamix_params_destroy (&fixture->experts);
@@ -43,7 +43,7 @@ fixture_close (bank_fixture *fixture)
 /* Every value of every tensor ~ N(0, deviation), biases too, so that no gradient is small by accident; the numbers of a
  * tensor depend on its name alone, so that banks with different ownership agree. */
 static inline void
-fixture_randomise (bank_fixture *fixture, double deviation)
+bank_fixture_randomise (bank_fixture *fixture, double deviation)
 {
   adamix_params *sets[] = { &fixture->shared, &fixture->experts };
   adamix_rng rng = adamix_rng_stream (1, ADAMIX_RNG_INIT);
@@ -57,7 +57,7 @@ fixture_randomise (bank_fixture *fixture, double deviation)
 }
 
 static inline adamix_param *
-fixture_row (adamix_params *params, const char *name)
+bank_fixture_row (adamix_params *params, const char *name)
 {
   for (int64_t r = 0; r < params->rows; r++)
     if (strcmp (params->row[r].name, name) == 0) return &params->row[r];

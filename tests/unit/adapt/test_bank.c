@@ -21,13 +21,13 @@ Test (bank, counts_parameters)
     adamix_bank_shape shape = shape_of (4, share);
     bank_fixture f;
     int64_t announced = 0;
-    fixture_open (&f, &shape, NULL);
+    bank_fixture_open (&f, &shape, NULL);
     for (int64_t r = 0; r < f.shared.rows; r++) announced += f.shared.row[r].count;
     for (int64_t r = 0; r < f.experts.rows; r++) announced += f.experts.row[r].count;
     cr_expect (eq (i64, adamix_bank_trainable_parameters (&shape), expected[share]));
     cr_expect (eq (i64, announced, expected[share]));
     cr_expect (eq (i64, adamix_bank_merged_parameters (&shape), 3 * (down + up)));
-    fixture_close (&f);
+    bank_fixture_close (&f);
   }
 }
 
@@ -38,7 +38,7 @@ Test (bank, names_and_orders_its_tensors)
                                        "layers.1.ffn.experts.0.down.weight" };
   adamix_bank_shape shape = shape_of (2, ADAMIX_SHARE_UP);
   bank_fixture f;
-  fixture_open (&f, &shape, NULL);
+  bank_fixture_open (&f, &shape, NULL);
   for (int r = 0; r < 5; r++) cr_expect (eq (str, f.experts.row[r].name, (char *) first[r]));
   cr_expect (eq (str, f.shared.row[0].name, "layers.0.ffn.experts.0.up.weight"));
   cr_expect (eq (i64, f.shared.row[0].shape[0], 20));
@@ -46,18 +46,18 @@ Test (bank, names_and_orders_its_tensors)
   cr_expect (f.shared.row[0].decay && !f.shared.row[1].decay);
   cr_expect (eq (ptr, f.bank->local[ADAMIX_UP][2].expert[0].bias, &f.shared.row[5]));
   cr_expect (eq (ptr, f.bank->local[ADAMIX_DOWN][1].expert[1].weight, &f.experts.row[6]));
-  fixture_close (&f);
+  bank_fixture_close (&f);
 }
 
 Test (bank, of_one_expert_has_the_names_of_the_merged_module)
 {
   adamix_bank_shape shape = shape_of (1, ADAMIX_SHARE_UP);
   bank_fixture f;
-  fixture_open (&f, &shape, NULL);
+  bank_fixture_open (&f, &shape, NULL);
   cr_expect (eq (i64, f.shared.rows, 0), "one expert shares nothing");
   cr_expect (eq (str, f.experts.row[0].name, "layers.0.ffn.down.weight"));
   cr_expect (eq (str, f.experts.row[3].name, "layers.0.ffn.up.bias"));
-  fixture_close (&f);
+  bank_fixture_close (&f);
 }
 
 Test (bank, holds_what_it_owns)
@@ -65,7 +65,7 @@ Test (bank, holds_what_it_owns)
   adamix_bank_shape shape = shape_of (3, ADAMIX_SHARE_DOWN);
   const bool owned[9] = { true, false, true, false, true, false, true, true, true };
   bank_fixture f;
-  fixture_open (&f, &shape, owned);
+  bank_fixture_open (&f, &shape, owned);
   cr_expect (eq (i64, f.bank->local[ADAMIX_UP][0].count, 2));
   cr_expect (eq (i64, f.bank->local[ADAMIX_UP][0].expert[1].number, 2));
   cr_expect (eq (i64, f.bank->local[ADAMIX_UP][1].count, 1));
@@ -73,7 +73,7 @@ Test (bank, holds_what_it_owns)
   cr_expect (eq (i64, adamix_bank_slot (f.bank, ADAMIX_UP, 0, 1), -1));
   for (int64_t i = 0; i < 3; i++) cr_expect (eq (i64, f.bank->local[ADAMIX_DOWN][i].count, 1));
   cr_expect (eq (i64, adamix_bank_slot (f.bank, ADAMIX_DOWN, 1, 2), 0), "a shared projection serves every expert");
-  fixture_close (&f);
+  bank_fixture_close (&f);
 }
 
 Test (bank, initial_values_do_not_depend_on_ownership)
@@ -81,17 +81,17 @@ Test (bank, initial_values_do_not_depend_on_ownership)
   adamix_bank_shape shape = shape_of (3, ADAMIX_SHARE_NONE);
   const bool owned[9] = { true, false, true, false, true, false, true, true, true };
   bank_fixture all, part;
-  fixture_open (&all, &shape, NULL);
-  fixture_open (&part, &shape, owned);
+  bank_fixture_open (&all, &shape, NULL);
+  bank_fixture_open (&part, &shape, owned);
   adamix_bank_initialise (all.bank, 7);
   adamix_bank_initialise (part.bank, 7);
   for (int64_t r = 0; r < part.experts.rows; r++) {
-    adamix_param *mine = &part.experts.row[r], *whole = fixture_row (&all.experts, mine->name);
+    adamix_param *mine = &part.experts.row[r], *whole = bank_fixture_row (&all.experts, mine->name);
     cr_assert (whole != NULL);
     cr_expect (memcmp (mine->value, whole->value, (size_t) mine->count * sizeof (float)) == 0);
   }
-  fixture_close (&part);
-  fixture_close (&all);
+  bank_fixture_close (&part);
+  bank_fixture_close (&all);
 }
 
 /* 3 layers, 2 projections, 4 experts of 120 weights: the standard error of the deviation is 1.3 %. */
@@ -101,7 +101,7 @@ Test (bank, initial_values_are_normal_and_independent)
   bank_fixture f;
   double squares = 0;
   int64_t count = 0;
-  fixture_open (&f, &shape, NULL);
+  bank_fixture_open (&f, &shape, NULL);
   for (int64_t i = 0; i < f.experts.count; i++) f.experts.values[i] = 1;
   adamix_bank_initialise (f.bank, 0);
   for (int64_t r = 0; r < f.experts.rows; r++) {
@@ -112,7 +112,7 @@ Test (bank, initial_values_are_normal_and_independent)
       cr_expect (f.experts.row[other].value[0] != row->value[0], "%s repeats %s", row->name, f.experts.row[other].name);
   }
   cr_expect (fabs (sqrt (squares / (double) count) / 0.02 - 1) < 0.05);
-  fixture_close (&f);
+  bank_fixture_close (&f);
 }
 
 Test (bank, refuses_what_cannot_be)

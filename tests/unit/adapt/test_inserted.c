@@ -34,8 +34,8 @@ static void
 set_up (void)
 {
   must (adamix_compute_select (&compute, "auto", "auto", 1));
-  fixture_open (&fixture, &shape, NULL);
-  fixture_randomise (&fixture, 0.3);
+  bank_fixture_open (&fixture, &shape, NULL);
+  bank_fixture_randomise (&fixture, 0.3);
   must (adamix_inserted_bank_create (&inserted, fixture.bank, &compute, ROWS, 8, true));
   insertion = adamix_inserted_bank_insertion (inserted);
   adamix_route *route = adamix_inserted_bank_route (inserted);
@@ -53,7 +53,7 @@ static void
 tear_down (void)
 {
   adamix_inserted_bank_destroy (inserted);
-  fixture_close (&fixture);
+  bank_fixture_close (&fixture);
 }
 
 TestSuite (inserted, .init = set_up, .fini = tear_down);
@@ -194,7 +194,8 @@ Test (inserted, gradients_add_up_and_mark_what_they_touched)
     cr_expect (is_touched (down->expert[j].weight) == (j != 1), "Down %d", (int) j);
     cr_expect (is_touched (up->expert[j].bias) == (j != 2), "Up %d", (int) j);
   }
-  cr_expect (is_touched (fixture.bank->local[ADAMIX_DOWN][0].expert[2].weight) == false, "layer 0 did not run backward");
+  cr_expect (is_touched (fixture.bank->local[ADAMIX_DOWN][0].expert[2].weight) == false,
+             "layer 0 did not run backward");
 }
 
 Test (inserted, may_work_in_place)

@@ -13,7 +13,7 @@ static void
 set_up (void)
 {
   adamix_bank_shape shape = { .layers = L, .hidden = 4, .bottleneck = 2, .experts = M };
-  fixture_open (&fixture, &shape, NULL);
+  bank_fixture_open (&fixture, &shape, NULL);
   must (adamix_route_create (&route, L, PASSES * TOKENS));
 }
 
@@ -21,7 +21,7 @@ static void
 tear_down (void)
 {
   adamix_route_destroy (&route);
-  fixture_close (&fixture);
+  bank_fixture_close (&fixture);
 }
 
 TestSuite (route, .init = set_up, .fini = tear_down);

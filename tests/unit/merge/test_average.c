@@ -17,16 +17,16 @@ static void
 set_up (void)
 {
   adamix_bank_shape to = adamix_merge_shape (&shape);
-  fixture_open (&all, &shape, NULL);
-  fixture_open (&merged, &to, NULL);
-  fixture_randomise (&all, 1.0);
+  bank_fixture_open (&all, &shape, NULL);
+  bank_fixture_open (&merged, &to, NULL);
+  bank_fixture_randomise (&all, 1.0);
 }
 
 static void
 tear_down (void)
 {
-  fixture_close (&merged);
-  fixture_close (&all);
+  bank_fixture_close (&merged);
+  bank_fixture_close (&all);
 }
 
 TestSuite (average, .init = set_up, .fini = tear_down);
@@ -73,9 +73,9 @@ Test (average, refuses_a_bank_with_experts_missing)
 {
   bool owned[8] = { true, true, true, true, true, false, true, true };
   bank_fixture part;
-  fixture_open (&part, &shape, owned);
+  bank_fixture_open (&part, &shape, owned);
   cr_expect (adamix_merge_average (part.bank, merged.bank) == ADAMIX_ESHAPE);
   cr_expect (strstr (adamix_err_message (), "layer 1 holds 3 of 4") != NULL);
   cr_expect (adamix_merge_average (all.bank, all.bank) == ADAMIX_ESHAPE);
-  fixture_close (&part);
+  bank_fixture_close (&part);
 }

@@ -20,8 +20,8 @@ static void
 set_up (void)
 {
   adamix_placement_args args = { .layers = 2, .experts = 3, .experts_per_rank = 1, .seed = 1 };
-  fixture_open (&all, &shape, NULL);
-  fixture_randomise (&all, 1.0);
+  bank_fixture_open (&all, &shape, NULL);
+  bank_fixture_randomise (&all, 1.0);
   must (adamix_comm_create (&world, MPI_COMM_NULL));
   must (adamix_placement_create (&placement, adamix_placement_policy_find ("owned"), &args, &world));
 }
@@ -31,7 +31,7 @@ tear_down (void)
 {
   adamix_placement_destroy (&placement);
   adamix_comm_destroy (&world);
-  fixture_close (&all);
+  bank_fixture_close (&all);
 }
 
 TestSuite (exchange, .init = set_up, .fini = tear_down);
@@ -69,28 +69,28 @@ Test (exchange, select_cuts_out_what_is_owned_and_refuses_what_is_not_there)
 {
   const bool owned[6] = { false, true, false, true, false, true };
   bank_fixture part;
-  fixture_open (&part, &shape, owned);
+  bank_fixture_open (&part, &shape, owned);
   float number[32], mine[32];
   for (int64_t r = 0; r < all.experts.rows; r++) number[r] = (float) r;
   must (adamix_exchange_select (&all.experts, all.experts.values, false, &part.experts, part.experts.values));
   must (adamix_exchange_select (&all.experts, number, true, &part.experts, mine));
   cr_expect (part.experts.rows > 0);
   for (int64_t r = 0; r < part.experts.rows; r++) {
-    adamix_param *row = &part.experts.row[r], *whole = fixture_row (&all.experts, row->name);
+    adamix_param *row = &part.experts.row[r], *whole = bank_fixture_row (&all.experts, row->name);
     cr_expect (memcmp (row->value, whole->value, (size_t) row->count * sizeof (float)) == 0, "%s", row->name);
     cr_expect (mine[r] == (float) (whole - all.experts.row));
   }
   cr_expect (adamix_exchange_select (&part.experts, number, true, &all.experts, mine) == ADAMIX_ESHAPE);
   cr_expect (adamix_exchange_select (&all.shared, number, true, &all.experts, mine) == ADAMIX_ESHAPE);
-  fixture_close (&part);
+  bank_fixture_close (&part);
 }
 
 Test (exchange, collect_of_one_process_is_a_copy)
 {
   bank_fixture copy;
-  fixture_open (&copy, &shape, NULL);
+  bank_fixture_open (&copy, &shape, NULL);
   must (adamix_exchange_collect (&placement, &shape, &all.experts, all.experts.values, false, &copy.experts,
                                  copy.experts.values));
   cr_expect (memcmp (copy.experts.values, all.experts.values, (size_t) all.experts.count * sizeof (float)) == 0);
-  fixture_close (&copy);
+  bank_fixture_close (&copy);
 }
