@@ -167,7 +167,7 @@ answer_stream (predictor *p, int input)
   int64_t capacity = 0;
   size_t bytes = 0, used;
   for (ssize_t n = 1; n > 0;) {
-    ADAMIX_TRY (ADAMIX_GROW (text, capacity, (int64_t) bytes + CHUNK));
+    ADAMIX_TRY (ADAMIX_GROW (text, &capacity, (int64_t) bytes + CHUNK));
     n = read (input, text + bytes, CHUNK - 1);
     if (n < 0 && errno == EINTR)
       n = 1;

@@ -171,6 +171,10 @@ typedef enum adamix_activation {
     ADAMIX_ACTIVATION_COUNT
 } adamix_activation;
 
+/* The name in config.json; and the activation of a name, false for an unknown one.  Pure. */
+const char *adamix_activation_name (adamix_activation activation);
+bool adamix_activation_find (const char *name, adamix_activation *out);
+
 /* Which elements of a row (or of an attention matrix) are dropped: 16 random bits of a counter each.  The element number
  * e = 128 c + 16 l + b draws lane l (word l / 2, lower half first) of philox (key, {first_block + 16 c + b, sample, step, place}).
  * keep = lane >= threshold; kept elements are multiplied by scale = 1 / (1 - threshold / 65536). */

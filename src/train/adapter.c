@@ -8,11 +8,6 @@
 static const char *const task_type_names[] = { "classification", "regression" };
 static const char *const pool_names[] = { "pooler", "mean" };
 static const char *const share_names[] = { "none", "down", "up", "both" };
-static const char *const activation_names[] = {
-#define ACTIVATION_NAME(name, text) text,
-  ADAMIX_ACTIVATIONS (ACTIVATION_NAME)
-#undef ACTIVATION_NAME
-};
 #define NAMES(array) array, (int) (sizeof array / sizeof *array)
 
 int64_t
@@ -49,7 +44,7 @@ module_json (const adamix_adapter_config *c)
 {
   if (!c->has_bank) return json_null ();
   return json_pack ("{s:s, s:s, s:s, s:I, s:I, s:s, s:I, s:I}", "kind", "bottleneck", "place", "ffn", "activation",
-                    activation_names[c->shape.activation], "experts", (json_int_t) c->shape.experts, "rank",
+                    adamix_activation_name (c->shape.activation), "experts", (json_int_t) c->shape.experts, "rank",
                     (json_int_t) c->shape.bottleneck, "share", share_names[c->shape.share], "hidden_size",
                     (json_int_t) c->shape.hidden, "num_hidden_layers", (json_int_t) c->shape.layers);
 }
@@ -168,7 +163,8 @@ read_shape (const json_t *json, const char *where, adamix_adapter_config *out)
 {
   const json_t *module = json_object_get (json, "module");
   if (json_is_null (module)) return ADAMIX_OK;
-  int share, activation;
+  int share;
+  const char *activation;
   out->has_bank = true;
   adamix_bank_shape *shape = &out->shape;
   const int64_t most = 1 << 20;
@@ -177,9 +173,10 @@ read_shape (const json_t *json, const char *where, adamix_adapter_config *out)
   ADAMIX_RETURN_IF (adamix_json_integer (module, where, "hidden_size", true, 1, most, &shape->hidden));
   ADAMIX_RETURN_IF (adamix_json_integer (module, where, "num_hidden_layers", true, 1, most, &shape->layers));
   ADAMIX_RETURN_IF (read_name (module, where, "share", NAMES (share_names), &share));
-  ADAMIX_RETURN_IF (read_name (module, where, "activation", NAMES (activation_names), &activation));
+  ADAMIX_RETURN_IF (adamix_json_string (module, where, "activation", true, &activation));
+  if (!adamix_activation_find (activation, &shape->activation))
+    return adamix_err_set (ADAMIX_EFORMAT, "%s: \"activation\": '%s' is not known to this version", where, activation);
   shape->share = (adamix_share) share;
-  shape->activation = (adamix_activation) activation;
   return ADAMIX_OK;
 }
 
