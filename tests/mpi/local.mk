@@ -13,3 +13,17 @@ tests_mpi_parallel_test_collect_SOURCES = %D%/parallel/test_collect.c
 tests_mpi_parallel_test_collect_CPPFLAGS = $(mpi_CPPFLAGS) -I$(top_srcdir)/tests/unit
 tests_mpi_parallel_test_collect_LDADD = $(mpi_LDADD)
 TESTS += tests/mpi/parallel/test_collect
+
+EXTRA_DIST += %D%/comm/expect.h
+
+check_PROGRAMS += tests/mpi/comm/test_collectives
+tests_mpi_comm_test_collectives_SOURCES = %D%/comm/test_collectives.c
+tests_mpi_comm_test_collectives_CPPFLAGS = $(mpi_CPPFLAGS)
+tests_mpi_comm_test_collectives_LDADD = $(mpi_LDADD)
+TESTS += tests/mpi/comm/test_collectives
+
+check_PROGRAMS += tests/mpi/comm/test_agree
+tests_mpi_comm_test_agree_SOURCES = %D%/comm/test_agree.c
+tests_mpi_comm_test_agree_CPPFLAGS = $(mpi_CPPFLAGS)
+tests_mpi_comm_test_agree_LDADD = $(mpi_LDADD)
+TESTS += tests/mpi/comm/test_agree
