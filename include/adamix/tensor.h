@@ -145,7 +145,8 @@ adamix_err adamix_linear_create (adamix_linear **out, const adamix_gemm_backend 
 adamix_err adamix_linear_repack (adamix_linear *linear, const adamix_linear_source *source);
 void adamix_linear_destroy (adamix_linear *linear);
 
-/* y [T,N] = x [T,K] W^T + b.  Buffers have room for rows rounded up to ADAMIX_ROW_BLOCK rows; the rows above T may be
+/* y [T,N] = x [T,K] W^T + b.  x and y are contiguous (stride = cols); not to be called from a parallel region, nor by
+ * more threads than OpenMP had at creation.  Errors: ESHAPE.  Buffers have room for rows rounded up to ADAMIX_ROW_BLOCK rows; the rows above T may be
  * overwritten with anything finite. */
 #define ADAMIX_ROW_BLOCK 64
 adamix_err adamix_linear_forward (const adamix_linear *linear, adamix_view x, adamix_view y);

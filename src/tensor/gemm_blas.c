@@ -1,0 +1,96 @@
+#include "tensor/gemm_backend.h"
+
+#include <cblas.h>
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct {
+  adamix_packed shape;
+  float *matrix, *bias; /* [K,N] or [N,K], [N]; owned */
+  bool transposed;
+} blas_packed;
+
+/* OpenBLAS has it; other implementations follow OpenMP or run on one thread. */
+extern void openblas_set_num_threads (int threads) __attribute__ ((weak));
+
+void
+adamix_gemm_blas_one_thread (void)
+{
+  if (openblas_set_num_threads != NULL) openblas_set_num_threads (1);
+}
+
+static adamix_err
+multiply (const adamix_gemm_args *g)
+{
+  cblas_sgemm (CblasRowMajor, g->trans_a ? CblasTrans : CblasNoTrans, g->trans_b ? CblasTrans : CblasNoTrans,
+               (int) g->m, (int) g->n, (int) g->k, g->alpha, g->a, (int) g->lda, g->b, (int) g->ldb, g->beta, g->c,
+               (int) g->ldc);
+  return ADAMIX_OK;
+}
+
+static void
+destroy (adamix_packed *packed)
+{
+  blas_packed *self = (blas_packed *) packed;
+  if (self == NULL) return;
+  free (self->matrix);
+  free (self->bias);
+  free (self);
+}
+
+static adamix_err
+create (adamix_packed **out, const adamix_packed *shape)
+{
+  adamix_err err = ADAMIX_OK;
+  blas_packed *self = NULL;
+  ADAMIX_TRY (ADAMIX_ALLOC (self, 1));
+  self->shape = *shape;
+  ADAMIX_TRY (ADAMIX_ALLOC (self->matrix, shape->k * shape->n));
+  ADAMIX_TRY (ADAMIX_ALLOC (self->bias, shape->n));
+  *out = &self->shape;
+  self = NULL;
+done:
+  destroy ((adamix_packed *) self);
+  return err;
+}
+
+static adamix_err
+fill (adamix_packed *packed, const float *matrix, bool transposed, const float *bias)
+{
+  blas_packed *self = (blas_packed *) packed;
+  memcpy (self->matrix, matrix, (size_t) (packed->k * packed->n) * sizeof *matrix);
+  memcpy (self->bias, bias, (size_t) packed->n * sizeof *bias);
+  self->transposed = transposed;
+  return ADAMIX_OK;
+}
+
+static adamix_err
+run (const adamix_packed *packed, int thread, int64_t part, int64_t rows, const float *x, float *y)
+{
+  (void) thread;
+  const blas_packed *self = (const blas_packed *) packed;
+  int64_t first = part * packed->width;
+  for (int64_t r = 0; r < rows; r++)
+    memcpy (y + r * packed->n + first, self->bias + first, (size_t) packed->width * sizeof *y);
+  return multiply (&(adamix_gemm_args){ .trans_b = self->transposed,
+                                        .m = rows,
+                                        .n = packed->width,
+                                        .k = packed->k,
+                                        .alpha = 1.0f,
+                                        .a = x,
+                                        .lda = packed->k,
+                                        .b = self->matrix + (self->transposed ? first * packed->k : first),
+                                        .ldb = self->transposed ? packed->k : packed->n,
+                                        .beta = 1.0f,
+                                        .c = y + first,
+                                        .ldc = packed->n });
+}
+
+const adamix_gemm_backend adamix_gemm_blas = {
+  .name = "blas",
+  .multiply = multiply,
+  .create = create,
+  .fill = fill,
+  .run = run,
+  .destroy = destroy,
+};

@@ -1,0 +1,202 @@
+#include "tensor/gemm_backend.h"
+
+#include <omp.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct adamix_linear {
+  const adamix_gemm_backend *backend;
+  int64_t n, k;
+  adamix_packed *forward;  /* K -> N, with bias */
+  adamix_packed *backward; /* N -> K; NULL if it was not asked for */
+};
+
+/* Column blocks as measured (docs/speedlog.md): the packed block stays in the second-level cache, and few rows still give
+ * work to every thread. */
+#define LEAST_WIDTH    192
+#define WIDTH_MULTIPLE 16
+
+static int64_t
+column_parts (int64_t n)
+{
+  for (int64_t parts = n / LEAST_WIDTH; parts > 1; parts--)
+    if (n % (parts * WIDTH_MULTIPLE) == 0) return parts;
+  return 1;
+}
+
+static adamix_packed
+packed_shape (int64_t k, int64_t n)
+{
+  int64_t parts = column_parts (n);
+  return (adamix_packed){ .k = k, .n = n, .width = n / parts, .parts = parts, .threads = omp_get_max_threads () };
+}
+
+static int64_t
+source_rows (const adamix_linear_source *source)
+{
+  int64_t rows = 0;
+  for (int i = 0; i < source->blocks; i++) rows += source->rows[i];
+  return rows;
+}
+
+/* The blocks below each other, W [N,K] and bias [N]. */
+static void
+stack (const adamix_linear_source *source, float *weight, float *bias)
+{
+  int64_t first = 0;
+  for (int i = 0; i < source->blocks; i++) {
+    int64_t rows = source->rows[i];
+    memcpy (weight + first * source->cols, source->weight[i], (size_t) (rows * source->cols) * sizeof *weight);
+    if (source->bias[i] != NULL) memcpy (bias + first, source->bias[i], (size_t) rows * sizeof *bias);
+    first += rows;
+  }
+}
+
+adamix_err
+adamix_linear_repack (adamix_linear *linear, const adamix_linear_source *source)
+{
+  adamix_err err = ADAMIX_OK;
+  float *weight = NULL, *bias = NULL, *zeros = NULL;
+  if (source_rows (source) != linear->n || source->cols != linear->k)
+    return adamix_err_set (ADAMIX_ESHAPE, "linear layer: weights of %lld x %lld where %lld x %lld were packed before",
+                           (long long) source_rows (source), (long long) source->cols, (long long) linear->n,
+                           (long long) linear->k);
+  ADAMIX_TRY (ADAMIX_ALLOC (weight, linear->n * linear->k));
+  ADAMIX_TRY (ADAMIX_ALLOC (bias, linear->n));
+  stack (source, weight, bias);
+  ADAMIX_TRY (linear->backend->fill (linear->forward, weight, true, bias));
+  if (linear->backward != NULL) {
+    ADAMIX_TRY (ADAMIX_ALLOC (zeros, linear->k));
+    ADAMIX_TRY (linear->backend->fill (linear->backward, weight, false, zeros));
+  }
+done:
+  free (zeros);
+  free (bias);
+  free (weight);
+  return err;
+}
+
+adamix_err
+adamix_linear_create (adamix_linear **out, const adamix_gemm_backend *backend, const adamix_linear_source *source,
+                      bool backward)
+{
+  adamix_err err = ADAMIX_OK;
+  adamix_linear *linear = NULL;
+  if (source_rows (source) <= 0 || source->cols <= 0)
+    return adamix_err_set (ADAMIX_ESHAPE, "linear layer of %lld x %lld: both must be positive",
+                           (long long) source_rows (source), (long long) source->cols);
+  ADAMIX_TRY (ADAMIX_ALLOC (linear, 1));
+  linear->backend = backend;
+  linear->n = source_rows (source);
+  linear->k = source->cols;
+  adamix_packed shape = packed_shape (linear->k, linear->n);
+  ADAMIX_TRY (backend->create (&linear->forward, &shape));
+  shape = packed_shape (linear->n, linear->k);
+  if (backward) ADAMIX_TRY (backend->create (&linear->backward, &shape));
+  ADAMIX_TRY (adamix_linear_repack (linear, source));
+  *out = linear;
+  linear = NULL;
+done:
+  adamix_linear_destroy (linear);
+  return err;
+}
+
+void
+adamix_linear_destroy (adamix_linear *linear)
+{
+  if (linear == NULL) return;
+  linear->backend->destroy (linear->forward);
+  linear->backend->destroy (linear->backward);
+  free (linear);
+}
+
+static adamix_err
+check_operands (const adamix_packed *packed, adamix_view x, adamix_view y)
+{
+  bool fits = x.cols == packed->k && y.cols == packed->n && x.rows == y.rows;
+  bool contiguous = x.stride == x.cols && y.stride == y.cols;
+  if (fits && contiguous) return ADAMIX_OK;
+  return adamix_err_set (
+      ADAMIX_ESHAPE,
+      "linear layer %lld -> %lld: x is [%lld,%lld] with stride %lld, y [%lld,%lld] with stride %lld; "
+      "both must be contiguous with as many rows",
+      (long long) packed->k, (long long) packed->n, (long long) x.rows, (long long) x.cols, (long long) x.stride,
+      (long long) y.rows, (long long) y.cols, (long long) y.stride);
+}
+
+/* y = x B + bias by units of one row block and one column block; a column block's rows follow each other, so that its
+ * weights stay in cache. */
+static adamix_err
+apply (const adamix_gemm_backend *backend, const adamix_packed *packed, adamix_view x, adamix_view y)
+{
+  ADAMIX_RETURN_IF (check_operands (packed, x, y));
+  int64_t blocks = (x.rows + ADAMIX_ROW_BLOCK - 1) / ADAMIX_ROW_BLOCK, units = blocks * packed->parts;
+  int failed = 0;
+#pragma omp parallel for schedule(dynamic) num_threads(packed->threads)
+  for (int64_t u = 0; u < units; u++) {
+    int64_t part = u / blocks, first = u % blocks * ADAMIX_ROW_BLOCK;
+    int64_t rows = x.rows - first < ADAMIX_ROW_BLOCK ? x.rows - first : ADAMIX_ROW_BLOCK;
+    if (backend->run (packed, omp_get_thread_num (), part, rows, x.data + first * x.stride,
+                      y.data + first * y.stride) != ADAMIX_OK) {
+#pragma omp atomic write
+      failed = 1;
+    }
+  }
+  if (failed)
+    return adamix_err_set (ADAMIX_EUNSUPPORTED, "linear layer %lld -> %lld of %lld rows failed in %s",
+                           (long long) packed->k, (long long) packed->n, (long long) x.rows, backend->name);
+  return ADAMIX_OK;
+}
+
+adamix_err
+adamix_linear_forward (const adamix_linear *linear, adamix_view x, adamix_view y)
+{
+  return apply (linear->backend, linear->forward, x, y);
+}
+
+adamix_err
+adamix_linear_backward_input (const adamix_linear *linear, adamix_view dy, adamix_view dx)
+{
+  ADAMIX_ASSERT (linear->backward != NULL);
+  return apply (linear->backend, linear->backward, dy, dx);
+}
+
+/* Columns that one thread sums: whole cache lines. */
+#define SUM_COLUMNS 64
+
+static void
+add_column_sums (adamix_view dy, float *db)
+{
+  int64_t blocks = (dy.cols + SUM_COLUMNS - 1) / SUM_COLUMNS;
+#pragma omp parallel for schedule(static)
+  for (int64_t b = 0; b < blocks; b++) {
+    int64_t first = b * SUM_COLUMNS, width = dy.cols - first < SUM_COLUMNS ? dy.cols - first : SUM_COLUMNS;
+    for (int64_t r = 0; r < dy.rows; r++) {
+      const float *row = dy.data + r * dy.stride + first;
+#pragma omp simd
+      for (int64_t c = 0; c < width; c++) db[first + c] += row[c];
+    }
+  }
+}
+
+adamix_err
+adamix_linear_backward_weight (const adamix_gemm_backend *backend, adamix_view dy, adamix_view x, float *dw, float *db)
+{
+  if (dy.rows != x.rows)
+    return adamix_err_set (ADAMIX_ESHAPE, "weight gradient: dy has %lld rows, x %lld", (long long) dy.rows,
+                           (long long) x.rows);
+  if (db != NULL) add_column_sums (dy, db);
+  if (dw == NULL) return ADAMIX_OK;
+  return adamix_gemm (backend, &(adamix_gemm_args){ .trans_a = true,
+                                                    .m = dy.cols,
+                                                    .n = x.cols,
+                                                    .k = dy.rows,
+                                                    .alpha = 1.0f,
+                                                    .a = dy.data,
+                                                    .lda = dy.stride,
+                                                    .b = x.data,
+                                                    .ldb = x.stride,
+                                                    .beta = 1.0f,
+                                                    .c = dw,
+                                                    .ldc = x.cols });
+}

@@ -1,0 +1,205 @@
+#include "tensor/fixture.h"
+
+/* Query, key, value and upstream gradient lie in rows of one wider matrix, as in the model. */
+typedef struct {
+  adamix_attention_head head;
+  float *rows, *dout, *out, *grads;
+  int64_t out_stride, grad_stride;
+} attention_case;
+
+static attention_case
+make_case (int64_t n, int64_t d, bool dropping)
+{
+  attention_case c = { .out_stride = d + 3, .grad_stride = 3 * d + 1 };
+  int64_t stride = 3 * d + 2;
+  c.rows = random_floats (1, n * stride);
+  c.dout = random_floats (2, n * c.out_stride);
+  c.out = zero_floats (n * c.out_stride);
+  c.grads = zero_floats (n * c.grad_stride);
+  c.head = (adamix_attention_head){ .n = n,
+                                    .d = d,
+                                    .q = c.rows,
+                                    .k = c.rows + d,
+                                    .v = c.rows + 2 * d,
+                                    .stride = stride,
+                                    .scale = 1.0f / sqrtf ((float) d) };
+  if (dropping) c.head.dropout = fifth_dropped ();
+  c.head.scratch = zero_floats ((int64_t) adamix_attention_scratch (n, d));
+  return c;
+}
+
+static void
+free_case (attention_case *c)
+{
+  free (c->rows), free (c->dout), free (c->out), free (c->grads), free (c->head.scratch);
+}
+
+static void
+run_backward (const adamix_kernels *kernels, attention_case *c)
+{
+  int64_t d = c->head.d;
+  kernels->attention_backward (&c->head, c->dout, c->out_stride, c->grads, c->grads + d, c->grads + 2 * d,
+                               c->grad_stride);
+}
+
+/* The factors of all n x n elements; the caller's to free. */
+static double *
+all_factors (const adamix_attention_head *head)
+{
+  int64_t n = head->n, padded = (n + 15) / 16 * 16;
+  double *factor = calloc ((size_t) (n * n), sizeof *factor);
+  for (int64_t i = 0; i < n; i++)
+    for (int64_t j = 0; j < n; j++)
+      factor[i * n + j] = head->dropout.threshold > 0 ? dropout_factor (&head->dropout, i * padded + j) : 1.0;
+  return factor;
+}
+
+/* out [n,D] in fp64 at rows + step * direction (direction NULL: at rows). */
+static void
+attention_f64 (const adamix_attention_head *head, const double *factor, const float *direction, double step,
+               double *out)
+{
+  int64_t n = head->n, d = head->d, stride = head->stride;
+  const float *rows = head->q;
+  double *p = calloc ((size_t) n, sizeof *p);
+#define AT(r, c) (rows[(r) *stride + (c)] + (direction != NULL ? step * direction[(r) *stride + (c)] : 0.0))
+  for (int64_t i = 0; i < n; i++) {
+    double sum = 0.0, top = -INFINITY;
+    for (int64_t j = 0; j < n; j++) {
+      p[j] = 0.0;
+      for (int64_t c = 0; c < d; c++) p[j] += head->scale * AT (i, c) * AT (j, d + c);
+      top = fmax (top, p[j]);
+    }
+    for (int64_t j = 0; j < n; j++) sum += p[j] = exp (p[j] - top);
+    for (int64_t c = 0; c < d; c++) {
+      double value = 0.0;
+      for (int64_t j = 0; j < n; j++) value += p[j] / sum * factor[i * n + j] * AT (j, 2 * d + c);
+      out[i * d + c] = value;
+    }
+  }
+#undef AT
+  free (p);
+}
+
+static const int64_t LENGTHS[] = { 1, 2, 5, 14, 16, 31, 33, 70, 129, 512 };
+static const int64_t SIZES[] = { 8, 21, 32, 64 };
+#define COUNT(array) (sizeof (array) / sizeof *(array))
+
+static void
+check_forward (const adamix_kernels *kernels, int64_t n, int64_t d, bool dropping)
+{
+  attention_case c = make_case (n, d, dropping);
+  double *factor = all_factors (&c.head), *want = calloc ((size_t) (n * d), sizeof *want);
+  attention_f64 (&c.head, factor, NULL, 0.0, want);
+  kernels->attention (&c.head, c.out, c.out_stride);
+  for (int64_t i = 0; i < n; i++) {
+    for (int64_t j = 0; j < d; j++)
+      cr_assert (fabs (c.out[i * c.out_stride + j] - want[i * d + j]) <= 5e-6, "%s n %d D %d: out[%d,%d] %g, not %g",
+                 kernels->isa, (int) n, (int) d, (int) i, (int) j, (double) c.out[i * c.out_stride + j],
+                 want[i * d + j]);
+    for (int64_t j = d; j < c.out_stride; j++) cr_assert_eq (c.out[i * c.out_stride + j], 0.0f, "beyond the head");
+  }
+  free (factor), free (want), free_case (&c);
+}
+
+Test (attention, forward_agrees_with_fp64, .timeout = 300)
+{
+  FOR_EACH_TABLE (kernels)
+  for (size_t l = 0; l < COUNT (LENGTHS); l++)
+    for (size_t s = 0; s < COUNT (SIZES); s++) check_forward (kernels, LENGTHS[l], SIZES[s], (l + s) % 2 == 0);
+}
+
+/* L = sum dout out along one direction, by central differences in fp64. */
+static double
+slope_along (const attention_case *c, const double *factor, const float *direction)
+{
+  const double step = 1e-5;
+  int64_t n = c->head.n, d = c->head.d;
+  double *out = calloc ((size_t) (n * d), sizeof *out), sum = 0.0;
+  for (int sign = -1; sign <= 1; sign += 2) {
+    attention_f64 (&c->head, factor, direction, sign * step, out);
+    for (int64_t i = 0; i < n; i++)
+      for (int64_t j = 0; j < d; j++) sum += sign * c->dout[i * c->out_stride + j] * out[i * d + j];
+  }
+  free (out);
+  return sum / (2.0 * step);
+}
+
+Test (attention, every_gradient_agrees_with_finite_differences)
+{
+  const int64_t n = 6, d = 21;
+  FOR_EACH_TABLE (kernels)
+  for (int dropping = 0; dropping < 2; dropping++) {
+    attention_case c = make_case (n, d, dropping);
+    double *factor = all_factors (&c.head);
+    run_backward (kernels, &c);
+    float *direction = zero_floats (n * c.head.stride);
+    for (int64_t i = 0; i < n; i++)
+      for (int64_t j = 0; j < 3 * d; j++) {
+        direction[i * c.head.stride + j] = 1.0f;
+        double want = slope_along (&c, factor, direction), got = c.grads[i * c.grad_stride + j];
+        direction[i * c.head.stride + j] = 0.0f;
+        cr_assert (fabs (got - want) <= 1e-5, "%s: gradient [%d,%d] is %g, not %g", kernels->isa, (int) i, (int) j, got,
+                   want);
+      }
+    free (direction), free (factor), free_case (&c);
+  }
+}
+
+/* Along random directions in queries, keys and values apart, at every length. */
+static void
+check_directions (const adamix_kernels *kernels, int64_t n, int64_t d, bool dropping)
+{
+  attention_case c = make_case (n, d, dropping);
+  double *factor = all_factors (&c.head);
+  run_backward (kernels, &c);
+  for (uint32_t part = 0; part < 3; part++) {
+    float *direction = random_floats (10 + part, n * c.head.stride);
+    double got = 0.0, size = 0.0;
+    for (int64_t i = 0; i < n; i++)
+      for (int64_t j = 0; j < c.head.stride; j++) {
+        float *value = &direction[i * c.head.stride + j];
+        if (j < part * d || j >= (part + 1) * d) {
+          *value = 0.0f;
+          continue;
+        }
+        double term = (double) *value * (double) c.grads[i * c.grad_stride + j];
+        got += term;
+        size += fabs (term);
+      }
+    double want = slope_along (&c, factor, direction);
+    cr_assert (fabs (got - want) <= 1e-5 * (size + 1e-3), "%s n %d D %d part %u: %g, not %g", kernels->isa, (int) n,
+               (int) d, part, got, want);
+    free (direction);
+  }
+  free (factor), free_case (&c);
+}
+
+Test (attention, backward_agrees_along_directions, .timeout = 300)
+{
+  FOR_EACH_TABLE (kernels)
+  for (size_t l = 0; l + 1 < COUNT (LENGTHS); l++)
+    for (size_t s = 0; s < COUNT (SIZES); s++) check_directions (kernels, LENGTHS[l], SIZES[s], (l + s) % 2 == 0);
+}
+
+/* With one-hot values the output is the row of probabilities. */
+Test (attention, probabilities_sum_to_one_and_survive_large_scores)
+{
+  enum { N = 30, D = 32 };
+  FOR_EACH_TABLE (kernels)
+  {
+    attention_case c = make_case (N, D, false);
+    for (int64_t i = 0; i < N; i++)
+      for (int64_t j = 0; j < D; j++) {
+        c.rows[i * c.head.stride + j] *= 300.0f;
+        c.rows[i * c.head.stride + 2 * D + j] = i == j ? 1.0f : 0.0f;
+      }
+    kernels->attention (&c.head, c.out, c.out_stride);
+    for (int64_t i = 0; i < N; i++) {
+      double sum = 0.0;
+      for (int64_t j = 0; j < N; j++) sum += (double) c.out[i * c.out_stride + j];
+      cr_expect (fabs (sum - 1.0) <= 1e-6, "%s: row %d sums to %.9g", kernels->isa, (int) i, sum);
+    }
+    free_case (&c);
+  }
+}
