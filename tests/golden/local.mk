@@ -1,0 +1,8 @@
+EXTRA_DIST += %D%/make_bert.py %D%/bert-tiny/config.json %D%/bert-tiny/vocab.txt %D%/bert-tiny/model.safetensors \
+  %D%/bert-tiny/golden.safetensors
+
+check_PROGRAMS += tests/golden/test_adamix_gradients
+tests_golden_test_adamix_gradients_SOURCES = %D%/test_adamix_gradients.c tests/unit/model/fixture.h tests/unit/model/fixture.c
+tests_golden_test_adamix_gradients_CPPFLAGS = $(unit_CPPFLAGS)
+tests_golden_test_adamix_gradients_LDADD = $(unit_LDADD)
+TESTS += tests/golden/test_adamix_gradients
