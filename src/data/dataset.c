@@ -28,8 +28,7 @@ read_target (const adamix_table *table, int64_t row, int64_t column, float *out)
   bool whole = text && end != text && end[strspn (end, " \r")] == '\0';
   *out = (float) value;
   if (whole && isfinite (*out)) return ADAMIX_OK;
-  return adamix_err_set (ADAMIX_EDATA,
-                         "%s, line %" PRId64 ": the label \"%s\" is not a finite number, as a regression needs",
+  return adamix_err_set (ADAMIX_EDATA, "%s:%" PRId64 ": the label \"%s\" is not a finite number, as a regression needs",
                          table->path, table->line[row], text ? text : "");
 }
 

@@ -34,7 +34,7 @@ text_of (const source *s, int64_t row, int64_t column, const char **out)
 {
   *out = s->table->field[row * s->table->columns + column];
   if (*out) return ADAMIX_OK;
-  return adamix_err_set (ADAMIX_EDATA, "%s, line %" PRId64 ": the record ends before column %" PRId64, s->table->path,
+  return adamix_err_set (ADAMIX_EDATA, "%s:%" PRId64 ": the record ends before column %" PRId64, s->table->path,
                          s->table->line[row], column + 1);
 }
 
@@ -46,7 +46,7 @@ encode_record (const source *s, int64_t row, adamix_encoding *out, bool *empty)
   if (s->columns->pair >= 0) ADAMIX_RETURN_IF (text_of (s, row, s->columns->pair, &b));
   *empty = is_blank (a) || (b && is_blank (b));
   adamix_err err = adamix_tokenizer_encode (s->tokenizer, a, strlen (a), b, b ? strlen (b) : 0, s->max_length, out);
-  if (err != ADAMIX_OK) return adamix_err_prefix (err, "%s, line %" PRId64 ": ", s->table->path, s->table->line[row]);
+  if (err != ADAMIX_OK) return adamix_err_prefix (err, "%s:%" PRId64, s->table->path, s->table->line[row]);
   return ADAMIX_OK;
 }
 
@@ -67,6 +67,7 @@ encode_chunk (const source *s, chunk *c)
 {
   adamix_err err = ADAMIX_OK;
   adamix_encoding one = { 0 };
+  c->joined.count = c->truncated = c->empty = 0;
   for (int64_t row = c->first; row < c->last; row++) {
     bool empty;
     ADAMIX_TRY (encode_record (s, row, &one, &empty));
@@ -107,11 +108,8 @@ gather (const chunk *piece, int64_t pieces, const adamix_table *table, adamix_da
 static adamix_err
 repeat_failure (const source *s, chunk *piece, int64_t pieces)
 {
-  for (int64_t i = 0; i < pieces; i++) {
-    if (!piece[i].failed) continue;
-    piece[i].joined.count = 0;
-    ADAMIX_RETURN_IF (encode_chunk (s, &piece[i]));
-  }
+  for (int64_t i = 0; i < pieces; i++)
+    if (piece[i].failed) ADAMIX_RETURN_IF (encode_chunk (s, &piece[i]));
   return ADAMIX_OK;
 }
 

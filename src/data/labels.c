@@ -53,7 +53,7 @@ static adamix_err
 check_label (const adamix_table *table, int64_t row, const char *label)
 {
   if (label && *label) return ADAMIX_OK;
-  return adamix_err_set (ADAMIX_EDATA, "%s, line %" PRId64 ": the record has no label", table->path, table->line[row]);
+  return adamix_err_set (ADAMIX_EDATA, "%s:%" PRId64 ": the record has no label", table->path, table->line[row]);
 }
 
 static adamix_err
@@ -115,7 +115,7 @@ unknown_label (const adamix_labels *labels, const adamix_table *table, int64_t r
   char *list = NULL;
   adamix_err err = list_labels (labels, &list);
   if (err == ADAMIX_OK)
-    err = adamix_err_set (ADAMIX_EDATA, "%s, line %" PRId64 ": label \"%s\" is unknown; the labels in training are %s",
+    err = adamix_err_set (ADAMIX_EDATA, "%s:%" PRId64 ": label \"%s\" is unknown; the labels in training are %s",
                           table->path, table->line[row], label, list);
   free (list);
   return err;
