@@ -1,1 +1,8 @@
-# tests/unit/metrics: one program a line of check_PROGRAMS and TESTS.
+# tests/unit/metrics
+EXTRA_DIST += %D%/golden_metrics.h tests/golden/make_metrics.py
+
+check_PROGRAMS += tests/unit/metrics/test_metrics
+tests_unit_metrics_test_metrics_SOURCES = %D%/test_metrics.c
+tests_unit_metrics_test_metrics_CPPFLAGS = $(unit_CPPFLAGS)
+tests_unit_metrics_test_metrics_LDADD = $(unit_LDADD)
+TESTS += tests/unit/metrics/test_metrics
