@@ -145,9 +145,9 @@ adamix_err adamix_linear_create (adamix_linear **out, const adamix_gemm_backend 
 adamix_err adamix_linear_repack (adamix_linear *linear, const adamix_linear_source *source);
 void adamix_linear_destroy (adamix_linear *linear);
 
-/* y [T,N] = x [T,K] W^T + b.  x and y are contiguous (stride = cols); not to be called from a parallel region, nor by
- * more threads than OpenMP had at creation.  Errors: ESHAPE.  Buffers have room for rows rounded up to ADAMIX_ROW_BLOCK rows; the rows above T may be
- * overwritten with anything finite. */
+/* y [T,N] = x [T,K] W^T + b, by as many threads as OpenMP would take at creation; not from inside a parallel region.
+ * x and y are contiguous (stride = cols) and have room for rows rounded up to ADAMIX_ROW_BLOCK rows; the rows above T
+ * may be overwritten with anything finite.  Errors: ESHAPE. */
 #define ADAMIX_ROW_BLOCK 64
 adamix_err adamix_linear_forward (const adamix_linear *linear, adamix_view x, adamix_view y);
 /* dx [T,K] = dy [T,N] W. */

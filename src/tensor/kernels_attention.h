@@ -150,13 +150,18 @@ transpose (int64_t n, int64_t d, const float *x, int64_t stride, int64_t padded,
   }
 }
 
-/* Rows of scores to probabilities; the columns from n on become 0. */
+/* Rows of scores to probabilities; the columns from n on become 0, by a mask on the last of the padded columns. */
 INLINE void
 softmax_rows (int64_t rows, int64_t n, int64_t padded, float *scores)
 {
+  float mask[ATTENTION_COLUMNS] __attribute__ ((aligned (64)));
+  int64_t last = padded - ATTENTION_COLUMNS;
+  for (int64_t j = 0; j < ATTENTION_COLUMNS; j++) mask[j] = last + j < n ? 0.0f : -INFINITY;
+
   for (int64_t r = 0; r < rows; r++) {
     float *row = scores + r * padded;
-    for (int64_t j = n; j < padded; j++) row[j] = -INFINITY;
+    for (int64_t j = 0; j < ATTENTION_COLUMNS; j += LANES)
+      store (row + last + j, load (row + last + j) + load (mask + j));
     vf top = load (row);
     for (int64_t j = LANES; j < padded; j += LANES) {
       vf value = load (row + j);
