@@ -59,6 +59,17 @@ Test (file, write_replaces_the_whole_file)
   cr_assert_eq (entries (scratch_folder), 1);
 }
 
+/* What an earlier process of the same number left behind when it was killed. */
+Test (file, write_takes_no_notice_of_an_old_temporary_file)
+{
+  char name[64];
+  snprintf (name, sizeof name, "out.%ld.tmp", (long) getpid ());
+  scratch_file (name, "much longer than what follows", 29);
+  cr_assert_succeeds (adamix_file_write (scratch_path ("out"), "short", 5));
+  assert_holds (scratch_path ("out"), "short", 5);
+  cr_assert_eq (entries (scratch_folder), 1);
+}
+
 Test (file, write_obeys_the_umask)
 {
   struct stat status;

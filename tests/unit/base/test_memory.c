@@ -46,6 +46,8 @@ Test (alloc, overflow_is_out_of_memory)
   void *none;
   cr_assert_fails (adamix_alloc (&none, INT64_MAX, 16), ADAMIX_ENOMEM, "9223372036854775807");
   cr_assert_null (none);
+  /* 2^64 - 2 bytes fit into size_t, but not rounded up to the alignment */
+  cr_assert_fails (adamix_alloc (&none, INT64_MAX, 2), ADAMIX_ENOMEM, "9223372036854775807");
   cr_assert_fails (adamix_alloc (&none, -1, 1), ADAMIX_ENOMEM, "-1");
 }
 

@@ -1,6 +1,6 @@
 #include "base/scratch.h"
 
-#include <adamix/format.h>
+#include "format/table_private.h"
 
 TestSuite (table, .init = scratch_begin, .fini = scratch_end);
 
@@ -190,6 +190,12 @@ Test (table, text_that_is_not_utf8)
     text[at] = '\0';
     cr_assert_fails (read_sized (ADAMIX_TABLE_TSV, true, text, 16), ADAMIX_EFORMAT, "t:1: byte 0x00");
   }
+}
+
+Test (table, a_sequence_cut_by_the_end_is_not_completed_by_what_lies_behind)
+{
+  cr_assert_eq (adamix_utf8_invalid ("\xe2\x82\xac", 2), 0);
+  cr_assert_eq (adamix_utf8_invalid ("\xe2\x82\xac", 3), 3);
 }
 
 Test (table, too_many_columns)
