@@ -84,20 +84,6 @@ Test (encoder, passes_differ_by_dropout_alone)
   fixture_close (&fixture);
 }
 
-Test (encoder, mask_names_its_place)
-{
-  const adamix_forward_args args = { .training = true, .dropout = 0.1f, .seed = 42, .step = 9 };
-  const adamix_forward_args evaluation = { .dropout = 0.1f, .seed = 42, .step = 9 };
-  const adamix_rng rng = adamix_rng_stream (42, ADAMIX_RNG_DROPOUT);
-  adamix_dropout dropout = adamix_dropout_of (&args, 1, 11, ADAMIX_DROP_FFN, 1234);
-  cr_expect_arr_eq (&dropout.rng, &rng, sizeof rng);
-  cr_expect (dropout.sample == 1234 && dropout.step == 9 && dropout.first_block == 0);
-  cr_expect_eq (dropout.place, 1u << 24 | 11u << 8 | ADAMIX_DROP_FFN);
-  cr_expect_eq (dropout.threshold, 6554);
-  cr_expect_float_eq (dropout.scale, 65536.0 / (65536 - 6554), 1e-6);
-  cr_expect_eq (adamix_dropout_of (&evaluation, 1, 11, ADAMIX_DROP_FFN, 1234).threshold, 0);
-}
-
 /* ---- threads ----------------------------------------------------------------------------------------------------------- */
 
 /* Gradients of all tensors after a training forward; the caller frees them. */
