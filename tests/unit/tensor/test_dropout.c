@@ -53,6 +53,25 @@ Test (dropout, counters_wrap_and_differ)
   }
 }
 
+Test (dropout, number_at_the_threshold_is_kept)
+{
+  adamix_dropout dropout = fifth_dropped ();
+  adamix_rng_counter counter = { { dropout.first_block + 5, dropout.sample, dropout.step, dropout.place } };
+  uint32_t drawn = adamix_rng_bits (dropout.rng, counter).word[0];
+  FOR_EACH_TABLE (kernels)
+  for (uint32_t above = 0; above < 2; above++) {
+    float x[32];
+    for (int i = 0; i < 32; i++) x[i] = 1.0f;
+    dropout.threshold = (drawn & 0xffff) + above;
+    kernels->dropout (&dropout, 32, x);
+    cr_expect_eq (x[5] != 0.0f, above == 0, "%s: lower half, threshold %u above", kernels->isa, above);
+    for (int i = 0; i < 32; i++) x[i] = 1.0f;
+    dropout.threshold = (drawn >> 16) + above;
+    kernels->dropout (&dropout, 32, x);
+    cr_expect_eq (x[16 + 5] != 0.0f, above == 0, "%s: upper half, threshold %u above", kernels->isa, above);
+  }
+}
+
 Test (dropout, threshold_zero_keeps_all)
 {
   adamix_dropout dropout = fifth_dropped ();

@@ -78,6 +78,12 @@ Test (vectors, tables_are_chosen_by_name)
   int count;
   const adamix_kernels **tables = kernel_tables (&count);
   cr_expect_eq (best, tables[count - 1], "auto takes the widest");
+#ifdef __x86_64__
+  if (__builtin_cpu_supports ("avx512bw") && __builtin_cpu_supports ("avx512dq") && __builtin_cpu_supports ("avx512vl"))
+    cr_expect_str_eq (best->isa, "avx512");
+  else if (__builtin_cpu_supports ("avx2") && __builtin_cpu_supports ("fma"))
+    cr_expect_str_eq (best->isa, "avx2");
+#endif
   cr_assert_eq (adamix_kernels_select (&named, "reference"), ADAMIX_OK);
   cr_expect_str_eq (named->isa, "reference");
   cr_expect_eq (adamix_kernels_select (&named, "neon9"), ADAMIX_EUSAGE);
