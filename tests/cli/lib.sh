@@ -6,18 +6,39 @@ case_count=0
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 
-# run ARGUMENT... - `adamix ARGUMENT...`; leaves status, $scratch/out and $scratch/err.
-run () {
-  status=0
-  "$ADAMIX" "$@" > "$scratch/out" 2> "$scratch/err" || status=$?
+# Tests vary a common command line, while the binary refuses an option given twice: leave in `arguments` what is given,
+# without the earlier ones of options that are given again.
+keep_last () {
+  local given=("$@") i j
+  arguments=()
+  for ((i = 0; i < ${#given[@]}; i++)); do
+    if [[ ${given[i]} == --* && ${given[i + 1]:---} != --* ]]; then
+      for ((j = i + 2; j < ${#given[@]}; j++)); do
+        if [ "${given[j]}" = "${given[i]}" ]; then break; fi
+      done
+      if [ "$j" -lt "${#given[@]}" ]; then
+        i=$((i + 1))
+        continue
+      fi
+    fi
+    arguments+=("${given[i]}")
+  done
 }
 
-# run_ranks N ARGUMENT... - the same under mpirun with N ranks of one thread.
+# run ARGUMENT... - `adamix ARGUMENT...`; leaves status, $scratch/out and $scratch/err.
+run () {
+  keep_last "$@"
+  status=0
+  "$ADAMIX" "${arguments[@]}" > "$scratch/out" 2> "$scratch/err" || status=$?
+}
+
+# run_ranks N ARGUMENT... - the same under mpirun with N ranks.
 run_ranks () {
   local ranks=$1
   shift
+  keep_last "$@"
   status=0
-  timeout 300 "$MPIRUN" -n "$ranks" "$ADAMIX" "$@" > "$scratch/out" 2> "$scratch/err" || status=$?
+  timeout 300 "$MPIRUN" -n "$ranks" "$ADAMIX" "${arguments[@]}" > "$scratch/out" 2> "$scratch/err" || status=$?
 }
 
 # report OK NAME - one TAP line; what the last run wrote is shown where it failed.
