@@ -10,14 +10,14 @@ from tokenizers import AddedToken, Tokenizer, models, normalizers, pre_tokenizer
 
 PIECES = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "a", "b", "c", "##a", "##b", "##c", "ab", "##bc", "the", "cat", "##s", "s", "un", "##believ",
           "##able", "believ", "e", "##e", "É", "é", "##é", "cafe", "café", "i", "##i", "ı", "中", "文", "##文", "한", "##\u1161", "\u1112", "##\u11ab", ",", ".",
-          "!", "-", "'", "don", "t", "[", "]", "—", "。", "1", "##2", "σ", "##ς", "##σ", "x", "##x", "new", "york", "mask", "##\u0307", "\u0c3c", "##\u0c3c"]
+          "!", "-", "'", "don", "t", "[", "]", "—", "。", "1", "##2", "σ", "##ς", "##σ", "x", "##x", "new", "york", "mask", "##\u0307", "\u0c3c", "##\u0c3c", "\u1c8a", "\U00010d70"]
 ADDED = [dict(content="<l>", lstrip=True, normalized=False), dict(content="<r>", rstrip=True, normalized=False), dict(content="<r>a", normalized=False),
          dict(content="<w>", single_word=True, normalized=False), dict(content="New York", normalized=True)]
 FLAGS = {"uncased": (True, True, None, True), "cased": (True, True, None, False), "accents": (True, True, False, True), "strip": (True, True, True, False),
          "raw": (False, False, False, False)}
 TEXTS = ["", " ", "the cats", "The CATS!", "unbelievable", "unbelievablex", "café CAFÉ cafe\u0301", "İ i\u0307 ı", "中文 a中b", "한 한글", "don't, — the. 。", "a\tb\nc\rab\u3000abc",
          "a\u200bb\u00adc", "a\x00b\x01c", "a\ufffdb", "a\x85b\x0bc", "[MASK] [mask] a[SEP]b", "[UNK][PAD][CLS]", "Σ σς ΣΑΣ", "x" * 100, "x" * 101, "é" * 100, "é" * 101,
-         "a  <l>  b", "a <r>  b", "<r>ab", "<w> a<w> <w>b (<w>)", "new york NEW YORK New\u00a0York", "a\u0c3cb \u0898a", "\u1c89 \U00010d50", "\u037e\u1fef\u2e43", "\U0010ffff a \U000e0001b",
+         "a  <l>  b", "ab<l>c<r>ab", "a <r>  b", "<r>ab", "<w> a<w> <w>b (<w>)", "new york NEW YORK New\u00a0York", "a\u0c3cb \u0898a", "\u1c89 \U00010d50", "\u037e\u1fef\u2e43", "\U0010ffff a \U000e0001b",
          "12", "##a", "a##b", "\u0301\u0301", "e\u0301\u0323", "\ufeffthe"]
 
 
