@@ -167,7 +167,7 @@ open_evaluator (evaluator *e, const eval_config *c, int threads, adamix_log *log
   ADAMIX_RETURN_IF (choose_modes (c->inference, e->config[1].has_bank ? e->config[1].shape.experts : 0,
                                   (uint64_t) c->seed, &e->modes, &e->count));
   ADAMIX_RETURN_IF (read_data (e, c, log));
-  return adamix_model_pack (e->model);
+  return adamix_model_pack (e->model, false);
 }
 
 static void

@@ -51,7 +51,7 @@ open_predictor (predictor *out, const predict_config *c, int threads)
   ADAMIX_RETURN_IF (adamix_model_open (&out->model, c->model, &out->compute));
   ADAMIX_RETURN_IF (adamix_tokenizer_open (&out->tokenizer, c->model));
   ADAMIX_RETURN_IF (adamix_adapter_open (&out->adapter, &out->module, c->adapter, false, out->model, most));
-  ADAMIX_RETURN_IF (adamix_model_pack (out->model));
+  ADAMIX_RETURN_IF (adamix_model_pack (out->model, false));
   ADAMIX_RETURN_IF (
       adamix_inference_create (&out->inference, out->model, &out->compute, &out->module, out->adapter.max_length));
   const int64_t outputs = adamix_adapter_outputs (&out->adapter);

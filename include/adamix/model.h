@@ -61,8 +61,9 @@ int64_t adamix_model_parameters (const adamix_model *model); /* of the encoder, 
  * adamix_model_link, which copies the file's values there and lets the table point to them. */
 adamix_err adamix_model_announce (adamix_model *model, adamix_trainable which, adamix_params *params);
 adamix_err adamix_model_link (adamix_model *model, adamix_params *params);
-/* Pack the weights for GEMM: once before the first forward, and again after each update of trainable ones. */
-adamix_err adamix_model_pack (adamix_model *model);
+/* Pack the weights for GEMM: once before the first forward, and again after each update of trainable ones.  `backward`
+ * is false if there will be no backward pass, which halves the memory. */
+adamix_err adamix_model_pack (adamix_model *model, bool backward);
 
 /* ---- batches --------------------------------------------------------------------------------------------------------- */
 

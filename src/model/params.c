@@ -61,7 +61,7 @@ static const struct {
 };
 
 static adamix_err
-pack_linear (adamix_model *model, int64_t layer, adamix_linear_kind kind)
+pack_linear (adamix_model *model, int64_t layer, adamix_linear_kind kind, bool backward)
 {
   adamix_linear **linear = &model->linear[(layer + 1) * ADAMIX_LINEARS + kind];
   adamix_linear_source source = { .blocks = linear_row[kind].blocks };
@@ -75,20 +75,20 @@ pack_linear (adamix_model *model, int64_t layer, adamix_linear_kind kind)
     source.cols = weight->shape[1];
     trainable = trainable || weight->param >= 0 || bias->param >= 0;
   }
-  if (!*linear) return adamix_linear_create (linear, model->compute->gemm, &source, true);
+  if (!*linear) return adamix_linear_create (linear, model->compute->gemm, &source, backward);
   return trainable ? adamix_linear_repack (*linear, &source) : ADAMIX_OK;
 }
 
 adamix_err
-adamix_model_pack (adamix_model *model)
+adamix_model_pack (adamix_model *model, bool backward)
 {
   int64_t layers = model->config.layers;
   if (!model->linear) ADAMIX_RETURN_IF (ADAMIX_ALLOC (model->linear, (layers + 1) * ADAMIX_LINEARS));
   for (int64_t layer = 0; layer < layers; ++layer)
     for (int kind = 0; kind < ADAMIX_LINEARS_IN_LAYER; ++kind)
-      ADAMIX_RETURN_IF (pack_linear (model, layer, (adamix_linear_kind) kind));
-  if (adamix_model_has_pooler (model)) ADAMIX_RETURN_IF (pack_linear (model, ADAMIX_OUTSIDE, ADAMIX_LINEAR_POOLER));
-  return ADAMIX_OK;
+      ADAMIX_RETURN_IF (pack_linear (model, layer, (adamix_linear_kind) kind, backward));
+  if (!adamix_model_has_pooler (model)) return ADAMIX_OK;
+  return pack_linear (model, ADAMIX_OUTSIDE, ADAMIX_LINEAR_POOLER, backward);
 }
 
 const adamix_linear *

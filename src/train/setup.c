@@ -96,7 +96,7 @@ open_inputs (adamix_run *run)
                            (long long) c->max_length, (long long) model->positions, c->model);
   ADAMIX_RETURN_IF (read_data (run));
   ADAMIX_RETURN_IF (adamix_plan_create (&run->plan, c, &run->train, run->args->world->size));
-  return adamix_model_pack (run->model);
+  return adamix_model_pack (run->model, true);
 }
 
 /* ---- what needs the placement ---- */

@@ -84,7 +84,7 @@ open_whole (whole *w, const golden_case *c)
                                  .longest = batch->tokens,
                                  .backward = true,
                                  .modules = true };
-  must (adamix_model_pack (model));
+  must (adamix_model_pack (model, true));
   must (adamix_head_create (&w->head, model, c->pool, LABELS, PASSES * batch->sequences));
   must (adamix_head_announce (w->head, &adapters->shared));
   must (adamix_bank_create (&adapters->bank, &shape, NULL, &adapters->shared, &adapters->experts));

@@ -29,7 +29,7 @@ run_create (run *run, adamix_model *model, const adamix_batch *batch, const run_
   MUST (adamix_model_link (model, &run->params));
   adamix_head_link (run->head, &run->params);
   adamix_head_initialise (run->head, 1);
-  MUST (adamix_model_pack (model));
+  MUST (adamix_model_pack (model, true));
   adamix_param *rows[] = { run_param (&run->params, "head.weight"), run_param (&run->params, "head.bias") };
   const float *values[] = { weight, bias };
   for (int i = 0; i < 2; ++i)
