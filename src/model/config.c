@@ -7,19 +7,13 @@
 static adamix_err
 read_activation (const json_t *object, const char *path, const char *key, adamix_activation *out)
 {
-  static const char *const name[] = {
-#define TEXT(symbol, text) text,
-    ADAMIX_ACTIVATIONS (TEXT)
-#undef TEXT
-  };
   const char *value = NULL;
   ADAMIX_RETURN_IF (adamix_json_string (object, path, key, true, &value));
+  if (adamix_activation_find (value, out)) return ADAMIX_OK;
   char known[256] = "";
   for (int i = 0; i < ADAMIX_ACTIVATION_COUNT; ++i) {
-    *out = (adamix_activation) i;
-    if (!strcmp (name[i], value)) return ADAMIX_OK;
     size_t used = strlen (known);
-    snprintf (known + used, sizeof known - used, "%s%s", i ? ", " : "", name[i]);
+    snprintf (known + used, sizeof known - used, "%s%s", i ? ", " : "", adamix_activation_name ((adamix_activation) i));
   }
   return adamix_err_set (ADAMIX_EUNSUPPORTED, "%s: \"%s\" is \"%s\", which is not supported; known: %s", path, key,
                          value, known);
