@@ -27,8 +27,8 @@ typedef struct adamix_encoding {
 } adamix_encoding;
 
 /* [CLS] a [SEP] or [CLS] a [SEP] b [SEP]; type 1 for b and its [SEP].  More than `max_length` tokens are cut, longest
- * first as transformers does (max_length 0: never).  `b` NULL: no pair.  Text is valid UTF-8 of the given bytes.
- * Errors: EDATA if max_length has no room for the special tokens, ENOMEM. */
+ * first as transformers does (max_length 0: never).  `b` NULL: no pair.  Texts are UTF-8 of the given bytes.
+ * Errors: EDATA if a text is not UTF-8 or max_length has no room for the special tokens, ENOMEM. */
 adamix_err adamix_tokenizer_encode (const adamix_tokenizer *tokenizer, const char *a, size_t a_bytes, const char *b,
                                     size_t b_bytes, int64_t max_length, adamix_encoding *out);
 void adamix_encoding_destroy (adamix_encoding *encoding);

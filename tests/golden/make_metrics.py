@@ -36,7 +36,8 @@ print("/* Made by tests/golden/make_metrics.py with scikit-learn and scipy. */")
 print("static const golden_classes classes[] = {")
 for row in [classes("two classes", *noisy(30, 2, 0.6), 2), classes("three classes", *noisy(40, 3, 0.5), 3), classes("seven classes", *noisy(60, 7, 0.7), 7),
             classes("all right", [0, 1, 1, 0], [0, 1, 1, 0], 2), classes("all wrong", [0, 1, 1, 0], [1, 0, 0, 1], 2), classes("constant guess", [0, 1, 1, 0], [0, 0, 0, 0], 2),
-            classes("constant truth", [1, 1, 1], [0, 1, 1], 2), classes("one example", [1], [1], 2), classes("an absent class", [0, 2, 2, 0, 2], [0, 2, 0, 0, 2], 3)]:
+            classes("constant truth", [1, 1, 1], [0, 1, 1], 2), classes("one example", [1], [1], 2), classes("an absent class", [0, 2, 2, 0, 2], [0, 2, 0, 0, 2], 3),
+            classes("no positive", [0, 0, 0], [0, 0, 0], 2)]:
     print(row)
 print("};\n\nstatic const golden_numbers numbers[] = {")
 x = rng.normal(size=25).round(3)

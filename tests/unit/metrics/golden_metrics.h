@@ -9,6 +9,7 @@ static const golden_classes classes[] = {
   { "constant truth", 3, 2, (const int32_t[]){ 1, 1, 1 }, (const int32_t[]){ 0, 1, 1 }, 0.6666666666666666, 0.8, 0.0 },
   { "one example", 1, 2, (const int32_t[]){ 1 }, (const int32_t[]){ 1 }, 1.0, 1.0, 0.0 },
   { "an absent class", 5, 3, (const int32_t[]){ 0, 2, 2, 0, 2 }, (const int32_t[]){ 0, 2, 0, 0, 2 }, 0.8, NAN, 0.6666666666666666 },
+  { "no positive", 3, 2, (const int32_t[]){ 0, 0, 0 }, (const int32_t[]){ 0, 0, 0 }, 1.0, 0.0, 0.0 },
 };
 
 static const golden_numbers numbers[] = {
