@@ -32,13 +32,15 @@ run () {
   "$ADAMIX" "${arguments[@]}" > "$scratch/out" 2> "$scratch/err" || status=$?
 }
 
-# run_ranks N ARGUMENT... - the same under mpirun with N ranks.
+# run_ranks N ARGUMENT... - the same under mpirun with N ranks.  Open MPI leaves memory behind at its end, which the leak
+# sanitizer would report.
 run_ranks () {
   local ranks=$1
   shift
   keep_last "$@"
   status=0
-  timeout 300 "$MPIRUN" -n "$ranks" "$ADAMIX" "${arguments[@]}" > "$scratch/out" 2> "$scratch/err" || status=$?
+  ASAN_OPTIONS=detect_leaks=0 timeout 300 "$MPIRUN" -n "$ranks" "$ADAMIX" "${arguments[@]}" \
+    > "$scratch/out" 2> "$scratch/err" || status=$?
 }
 
 # report OK NAME - one TAP line; what the last run wrote is shown where it failed.
