@@ -84,6 +84,7 @@ inspect_run (const char *path, json_t *out)
 {
   json_t *experts = json_object ();
   adamix_err err = inspect_module (path, false, out);
+  json_object_set_new (out, "kind", json_string ("run"));
   if (!err && inspect_module (path, true, experts) == ADAMIX_OK) {
     json_object_set (out, "experts", json_object_get (json_object_get (experts, "module"), "experts"));
     json_object_set (out, "trainable_parameters", json_object_get (experts, "module_parameters"));
@@ -144,6 +145,24 @@ inspect (const char *path, json_t *out)
                          path);
 }
 
+/* A long list (labels) is told by its length; --json has it whole. */
+static void
+print_value (const json_t *value)
+{
+  enum { SHORT = 8 };
+  if (json_is_string (value)) {
+    printf (" %s\n", json_string_value (value));
+    return;
+  }
+  if (json_array_size (value) > SHORT) {
+    printf (" %zu\n", json_array_size (value));
+    return;
+  }
+  char *text = json_dumps (value, JSON_ENCODE_ANY | JSON_COMPACT);
+  printf (" %s\n", text ? text : "");
+  free (text);
+}
+
 static void
 print_text (const json_t *json, int depth)
 {
@@ -158,10 +177,7 @@ print_text (const json_t *json, int depth)
       print_text (value, depth + 1);
       continue;
     }
-    char *text = json_dumps (value, JSON_ENCODE_ANY | JSON_COMPACT);
-    bool quoted = json_is_string (value);
-    printf (" %s\n", !text ? "" : quoted ? json_string_value (value) : text);
-    free (text);
+    print_value (value);
   }
 }
 

@@ -116,8 +116,8 @@ write_results (const adamix_run *run, const adamix_train_results *r, const machi
   put_integer (json, "trainable_parameters", run->bank ? adamix_bank_trainable_parameters (&run->shape) : 0);
   put_integer (json, "merged_parameters", r->merged_parameters);
   put_integer (json, "head_parameters", r->head_parameters);
-  put (json, "peak_rss_bytes", use->peak);
-  put (json, "memory_bytes", use->memory);
+  put_integer (json, "peak_rss_bytes", (int64_t) use->peak);
+  put_integer (json, "memory_bytes", (int64_t) use->memory);
   put (json, "comm_fraction", use->comm / use->step);
   put (json, "wait_fraction", use->wait / use->step);
   put_integer (json, "world_size", run->args->world->size);
