@@ -40,8 +40,9 @@ install_packages () {
   local command=(apt-get install -y --no-install-recommends "${missing[@]}")
   if [ "$(id -u)" != 0 ]; then
     if ! sudo -n true 2> /dev/null; then
-      say "Some packages are missing. Install them, then run ${0##*/} again:"
-      fail "  sudo apt-get update && sudo ${command[*]}"
+      say "Some packages are missing, and sudo asks for a password. Install them, then run ${0##*/} again:"
+      say "  sudo apt-get update && sudo ${command[*]}"
+      exit 1
     fi
     as_root=(sudo -n)
   fi
