@@ -13,11 +13,16 @@ ask_to_stop (int number)
   if (number == SIGINT) signal (SIGINT, SIG_DFL);
 }
 
+/* Handlers get a stack of their own: oneDNN's kernels point the stack register into small buffers on the heap, which a
+ * signal's frame (several KB of vector registers) would overrun.  Signals of the process go to this, its first thread. */
 static void
 catch_signals (void)
 {
+  static char memory[1 << 16];
+  const stack_t stack = { .ss_sp = memory, .ss_size = sizeof memory };
   const int signals[] = { SIGTERM, SIGUSR1, SIGINT };
-  struct sigaction action = { .sa_handler = ask_to_stop, .sa_flags = SA_RESTART };
+  struct sigaction action = { .sa_handler = ask_to_stop, .sa_flags = SA_RESTART | SA_ONSTACK };
+  if (sigaltstack (&stack, NULL) != 0) return;
   for (size_t i = 0; i < sizeof signals / sizeof *signals; i++) sigaction (signals[i], &action, NULL);
 }
 
