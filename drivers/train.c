@@ -56,8 +56,10 @@ static void
 print_results (const adamix_train_results *r)
 {
   if (r->was_finished) return;
-  printf ("trained %lld steps in %.0f s, %.0f tokens/s\n", (long long) r->steps, r->train_seconds,
-          r->tokens_per_second);
+  printf ("trained %lld steps", (long long) r->steps);
+  /* The first steps of a process are not timed: a very short run has no speed to tell. */
+  if (isfinite (r->tokens_per_second)) printf (" in %.0f s, %.0f tokens/s", r->train_seconds, r->tokens_per_second);
+  putchar ('\n');
   if (r->has_dev) print_evaluation ("dev", &r->dev);
   if (r->has_test) print_evaluation ("test", &r->test);
   printf ("merged module: %s (%lld bytes; %lld parameters and %lld of the head)\n", r->merged,
