@@ -149,7 +149,13 @@ answer_text (predictor *p, const char *text, size_t bytes, size_t *used)
 {
   *used = 0;
   for (const char *end; (end = memchr (text + *used, '\n', bytes - *used)); *used = (size_t) (end - text) + 1) {
-    ADAMIX_RETURN_IF (add_line (p, text + *used, (size_t) (end - text) - *used));
+    adamix_err err = add_line (p, text + *used, (size_t) (end - text) - *used);
+    if (err) {
+      /* What came before the bad line is answered all the same. */
+      answer_lines (p);
+      fflush (p->output);
+      return err;
+    }
     if (p->lines.examples == ADAMIX_INFERENCE_SEQUENCES) ADAMIX_RETURN_IF (answer_lines (p));
   }
   ADAMIX_RETURN_IF (answer_lines (p));

@@ -31,7 +31,8 @@ share_cores (driver_session *session, const cpu_set_t *mine)
   ADAMIX_TRY (adamix_comm_gather_all (&node, mine, sizeof *mine, (void **) &masks, offset));
   int sharing = 0;
   for (int r = 0; r < node.size; r++) sharing += count_common (&masks[r], mine) > 0;
-  session->cores = CPU_COUNT (mine) / sharing > 1 ? CPU_COUNT (mine) / sharing : 1;
+  /* A mask that could not be read meets none, not even itself. */
+  session->cores = sharing > 0 && CPU_COUNT (mine) > sharing ? CPU_COUNT (mine) / sharing : 1;
 done:
   free (offset);
   free (masks);

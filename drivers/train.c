@@ -39,7 +39,7 @@ parse (adamix_options **options, int argc, char **argv, adamix_train_config *con
   const char *recipe = adamix_options_value (*options, "recipe");
   if (recipe && *recipe) ADAMIX_RETURN_IF (adamix_recipe_apply (*options, recipe));
   ADAMIX_RETURN_IF (adamix_options_store (*options, config));
-  return adamix_train_config_check (config);
+  return adamix_train_config_check (config, *options);
 }
 
 static void
@@ -78,7 +78,8 @@ driver_train (const driver_command *self, int argc, char **argv)
   const adamix_option *table = adamix_train_options (&count);
   if (driver_help (self, table, count, argc, argv)) return 0;
   ADAMIX_TRY (driver_session_start (&session, true));
-  ADAMIX_TRY (parse (&options, argc, argv, &config));
+  /* A --config file may be missing on one node. */
+  ADAMIX_TRY (adamix_comm_agree (&session.world, parse (&options, argc, argv, &config)));
   catch_signals ();
   adamix_train_args args = { .config = &config,
                              .options = options,

@@ -17,12 +17,18 @@ extern "C" {
 typedef enum adamix_projection { ADAMIX_DOWN, ADAMIX_UP, ADAMIX_PROJECTIONS } adamix_projection;
 
 /* Which projections have one copy for all experts; a set of bits, 1 << projection. */
-typedef enum adamix_share { ADAMIX_SHARE_NONE = 0, ADAMIX_SHARE_DOWN = 1, ADAMIX_SHARE_UP = 2, ADAMIX_SHARE_BOTH = 3 } adamix_share;
+typedef enum adamix_share {
+  ADAMIX_SHARE_NONE = 0,
+  ADAMIX_SHARE_DOWN = 1,
+  ADAMIX_SHARE_UP = 2,
+  ADAMIX_SHARE_BOTH = 3
+} adamix_share;
 
 typedef struct adamix_bank_shape {
   int64_t layers, hidden, bottleneck, experts; /* L, H, R, M */
   adamix_share share;
   adamix_activation activation;
+  bool merged; /* the module that the experts became (M = 1): its tensors' names have no "experts.{j}." */
 } adamix_bank_shape;
 
 /* Copies of a projection in a layer: 1 if it is shared, else M. */
@@ -33,7 +39,7 @@ int64_t adamix_bank_merged_parameters (const adamix_bank_shape *shape);
 
 /* A local expert of one projection of one layer. */
 typedef struct adamix_expert {
-  int64_t number; /* j, 0 <= j < M */
+  int64_t number;              /* j, 0 <= j < M */
   adamix_param *weight, *bias; /* rows of a params set; NULL before adamix_bank_link */
   int64_t weight_row, bias_row;
 } adamix_expert;
@@ -71,9 +77,9 @@ typedef struct adamix_span {
 
 /* Per projection and layer a list of spans that covers all rows once, in ascending order. */
 typedef struct adamix_route {
-  int64_t layers, capacity;               /* capacity: spans a list can hold */
-  adamix_span *span[ADAMIX_PROJECTIONS];  /* [L * capacity] */
-  int64_t *count[ADAMIX_PROJECTIONS];     /* [L] */
+  int64_t layers, capacity;              /* capacity: spans a list can hold */
+  adamix_span *span[ADAMIX_PROJECTIONS]; /* [L * capacity] */
+  int64_t *count[ADAMIX_PROJECTIONS];    /* [L] */
 } adamix_route;
 
 adamix_err adamix_route_create (adamix_route *out, int64_t layers, int64_t capacity);
@@ -85,11 +91,11 @@ void adamix_route_append (adamix_route *route, adamix_projection projection, int
 /* What a routing policy may look at. */
 typedef struct adamix_route_context {
   uint64_t seed;
-  int64_t step, shard;      /* shard 0 in replicated placement */
-  int64_t passes, tokens;   /* rows of a pass */
+  int64_t step, shard;    /* shard 0 in replicated placement */
+  int64_t passes, tokens; /* rows of a pass */
   int64_t sequences;
-  const int64_t *offset;    /* [sequences + 1], rows of the sequences within a pass */
-  const int64_t *sample;    /* [sequences] global numbers of the examples */
+  const int64_t *offset; /* [sequences + 1], rows of the sequences within a pass */
+  const int64_t *sample; /* [sequences] global numbers of the examples */
 } adamix_route_context;
 
 /* A row of the table of routing policies: fills the route of one step. */

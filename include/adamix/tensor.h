@@ -16,23 +16,23 @@ extern "C" {
 /* ---- dtypes ------------------------------------------------------------------------------------------------------ */
 
 /* X (name, bytes, name in safetensors) */
-#define ADAMIX_DTYPES(X)                                                                                     \
-  X (F64, 8, "F64")                                                                                          \
-  X (F32, 4, "F32")                                                                                          \
-  X (F16, 2, "F16")                                                                                          \
-  X (BF16, 2, "BF16")                                                                                        \
-  X (I64, 8, "I64")                                                                                          \
-  X (I32, 4, "I32")                                                                                          \
-  X (I16, 2, "I16")                                                                                          \
-  X (I8, 1, "I8")                                                                                            \
-  X (U8, 1, "U8")                                                                                            \
+#define ADAMIX_DTYPES(X)                                                                                               \
+  X (F64, 8, "F64")                                                                                                    \
+  X (F32, 4, "F32")                                                                                                    \
+  X (F16, 2, "F16")                                                                                                    \
+  X (BF16, 2, "BF16")                                                                                                  \
+  X (I64, 8, "I64")                                                                                                    \
+  X (I32, 4, "I32")                                                                                                    \
+  X (I16, 2, "I16")                                                                                                    \
+  X (I8, 1, "I8")                                                                                                      \
+  X (U8, 1, "U8")                                                                                                      \
   X (BOOL, 1, "BOOL")
 
 typedef enum adamix_dtype {
 #define ADAMIX_DTYPE_ENUM(name, bytes, text) ADAMIX_DTYPE_##name,
   ADAMIX_DTYPES (ADAMIX_DTYPE_ENUM)
 #undef ADAMIX_DTYPE_ENUM
-    ADAMIX_DTYPE_COUNT
+      ADAMIX_DTYPE_COUNT
 } adamix_dtype;
 
 size_t adamix_dtype_bytes (adamix_dtype dtype);
@@ -87,15 +87,15 @@ typedef struct adamix_param {
 typedef struct adamix_params {
   adamix_param *row;
   int64_t rows, capacity;
-  int64_t count;  /* values of all rows, each row's start rounded up to 16 */
-  float *values;  /* [count] */
-  float *grads;   /* [count + rows + ADAMIX_PARAMS_RIDERS] */
-  float *riders;  /* the last ADAMIX_PARAMS_RIDERS of grads: the step's own scalars, summed in the same all-reduce */
+  int64_t count; /* values of all rows, each row's start rounded up to 16 */
+  float *values; /* [count] */
+  float *grads;  /* [count + rows + ADAMIX_PARAMS_RIDERS] */
+  float *riders; /* the last ADAMIX_PARAMS_RIDERS of grads: the step's own scalars, summed in the same all-reduce */
 } adamix_params;
 
 /* Announce a tensor before allocation; its row index is *index.  `name` is copied.  Errors: ENOMEM. */
-adamix_err adamix_params_add (adamix_params *params, const char *name, int rank, int64_t rows, int64_t cols,
-                              bool decay, int64_t *index);
+adamix_err adamix_params_add (adamix_params *params, const char *name, int rank, int64_t rows, int64_t cols, bool decay,
+                              int64_t *index);
 /* Allocate values and gradients (zeroed) once all rows are known.  Errors: ENOMEM. */
 adamix_err adamix_params_allocate (adamix_params *params);
 void adamix_params_zero_grads (adamix_params *params);
@@ -159,17 +159,17 @@ adamix_err adamix_linear_backward_weight (const adamix_gemm_backend *backend, ad
 /* ---- element kernels ---------------------------------------------------------------------------------------------- */
 
 /* Activations by their names in config.json: X (name, text). gelu is the erf form, gelu_new the tanh form. */
-#define ADAMIX_ACTIVATIONS(X)                                                                                \
-  X (GELU, "gelu")                                                                                           \
-  X (GELU_NEW, "gelu_new")                                                                                   \
-  X (RELU, "relu")                                                                                           \
-  X (SILU, "silu")                                                                                           \
+#define ADAMIX_ACTIVATIONS(X)                                                                                          \
+  X (GELU, "gelu")                                                                                                     \
+  X (GELU_NEW, "gelu_new")                                                                                             \
+  X (RELU, "relu")                                                                                                     \
+  X (SILU, "silu")                                                                                                     \
   X (TANH, "tanh")
 typedef enum adamix_activation {
 #define ADAMIX_ACTIVATION_ENUM(name, text) ADAMIX_ACTIVATION_##name,
   ADAMIX_ACTIVATIONS (ADAMIX_ACTIVATION_ENUM)
 #undef ADAMIX_ACTIVATION_ENUM
-    ADAMIX_ACTIVATION_COUNT
+      ADAMIX_ACTIVATION_COUNT
 } adamix_activation;
 
 /* The name in config.json; and the activation of a name, false for an unknown one.  Pure. */
@@ -209,8 +209,8 @@ typedef struct adamix_kernels {
   void (*dropout) (const adamix_dropout *dropout, int64_t n, float *x);
   /* One row: s = dropout (h) + skip; xhat = (s - mean s) rstd; y = gamma xhat + beta; rstd = 1/sqrt (var s + eps).
    * skip NULL is 0; xhat NULL is not stored; h, y may alias; dropout NULL: none. */
-  void (*residual_norm) (int64_t H, const float *h, const float *skip, const adamix_dropout *dropout, const float *gamma,
-                         const float *beta, float eps, float *y, float *xhat, float *rstd);
+  void (*residual_norm) (int64_t H, const float *h, const float *skip, const adamix_dropout *dropout,
+                         const float *gamma, const float *beta, float eps, float *y, float *xhat, float *rstd);
   /* One row: ds = LayerNorm backward of dy; dskip = ds; dh = ds through the same dropout.  dgamma, dbeta [H] are added
    * to unless NULL.  dh and dskip may alias dy, and each other only without dropout. */
   void (*residual_norm_backward) (int64_t H, const float *dy, const float *xhat, float rstd, const float *gamma,
@@ -228,7 +228,7 @@ typedef struct adamix_kernels {
   void (*column_sums) (int64_t rows, int64_t cols, const float *x, int64_t stride, float *out);
   /* AdamW in transformers' former form, one pass (REFERENCE.md section 2): m = b1 m + (1 - b1) g; v = b2 v + (1 - b2) g^2;
    * p -= step_size m / (sqrt v + eps); p -= decay p;  g = grad_scale * grad, step_size and decay hold the learning rate */
-  void (*adamw) (int64_t n, float *p, const float *grad, float grad_scale, float *m, float *v, float b1, float b2,
+  void (*adamw) (int64_t n, float *p, const float *grad, float grad_scale, float *m, float *v, double b1, double b2,
                  float eps, float step_size, float decay);
 } adamix_kernels;
 

@@ -22,9 +22,9 @@ extern "C" {
 typedef struct adamix_method {
   const char *name; /* "adamix", "adapter", "head" */
   const char *help;
-  bool modules;        /* adaptation modules in every layer */
-  bool many;           /* M experts and stochastic routes; else one module */
-  bool consistency;    /* two passes and the consistency loss */
+  bool modules;         /* adaptation modules in every layer */
+  bool many;            /* M experts and stochastic routes; else one module */
+  bool consistency;     /* two passes and the consistency loss */
   double learning_rate; /* default of --lr */
 } adamix_method;
 
@@ -65,7 +65,7 @@ const adamix_option *adamix_train_options (int *count);
 /* Set a recipe's values (source RECIPE).  Errors: EUSAGE for an unknown name, listing what there is. */
 adamix_err adamix_recipe_apply (adamix_options *options, const char *name);
 /* Contradictions and missing options: EUSAGE naming them.  Resolves the default learning rate. */
-adamix_err adamix_train_config_check (adamix_train_config *config);
+adamix_err adamix_train_config_check (adamix_train_config *config, const adamix_options *options);
 /* The task of a configuration: a row of the table, or own data.  Errors: EUSAGE. */
 adamix_err adamix_train_config_task (const adamix_train_config *config, adamix_task *task);
 
@@ -77,10 +77,10 @@ double adamix_schedule_linear (double peak, double warmup, int64_t step, int64_t
 
 /* AdamW as the published code uses it; t of a parameter counts from its first gradient. */
 typedef struct adamix_optimizer {
-  adamix_params *params;     /* borrowed */
+  adamix_params *params; /* borrowed */
   const adamix_kernels *kernels;
-  float *first, *second;     /* moments [count]; owned */
-  float *steps;              /* t [rows], whole numbers; owned */
+  float *first, *second; /* moments [count]; owned */
+  float *steps;          /* t [rows], whole numbers; owned */
   double beta1, beta2, epsilon, weight_decay;
 } adamix_optimizer;
 
@@ -112,7 +112,8 @@ adamix_err adamix_module_write (const adamix_module *module, const char *path);
 adamix_err adamix_module_read (adamix_module *module, const char *path);
 /* Copy the values of the rows that both have, by name; or one number a row. */
 void adamix_params_copy (const adamix_params *from_rows, const float *from, const adamix_params *to_rows, float *to);
-void adamix_params_copy_rows (const adamix_params *from_rows, const float *from, const adamix_params *to_rows, float *to);
+void adamix_params_copy_rows (const adamix_params *from_rows, const float *from, const adamix_params *to_rows,
+                              float *to);
 
 /* What adamix_config.json says of a module folder. */
 typedef struct adamix_adapter_config {
@@ -150,9 +151,9 @@ typedef struct adamix_inference_route {
 
 /* Forward without dropout over whatever batches come. */
 typedef struct adamix_inference {
-  const adamix_model *model;  /* borrowed */
+  const adamix_model *model; /* borrowed */
   const adamix_compute *compute;
-  adamix_module *module;      /* borrowed */
+  adamix_module *module; /* borrowed */
   adamix_workspace *workspace;
   adamix_inserted_bank *inserted;
   adamix_batch batch;
@@ -192,9 +193,9 @@ typedef struct adamix_train_args {
   const adamix_train_config *config;
   const adamix_options *options; /* for run.json */
   adamix_comm *world;
-  adamix_log *log;               /* NULL on all ranks but one */
+  adamix_log *log;                   /* NULL on all ranks but one */
   const volatile sig_atomic_t *stop; /* set by a signal handler: checkpoint and end with ESTOPPED */
-  int threads;                   /* of this rank */
+  int threads;                       /* of this rank */
 } adamix_train_args;
 
 /* What a finished run has to tell; also stored as all_results.json. */

@@ -72,14 +72,14 @@ check_shape (const adamix_bank_shape *shape)
   return ADAMIX_OK;
 }
 
-/* The merged module stands for one expert and so has no number in its names. */
+/* The merged module stands for all experts and so has no number in its names. */
 static adamix_err
 announce (const adamix_bank_shape *shape, int64_t layer, adamix_projection projection, adamix_params *params,
           adamix_expert *expert)
 {
   char stem[96], name[112];
   int64_t outputs = outputs_of (shape, projection);
-  if (shape->experts == 1)
+  if (shape->merged)
     snprintf (stem, sizeof stem, "layers.%lld.ffn.%s", (long long) layer, projection_name[projection]);
   else
     snprintf (stem, sizeof stem, "layers.%lld.ffn.experts.%lld.%s", (long long) layer, (long long) expert->number,

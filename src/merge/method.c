@@ -19,6 +19,7 @@ adamix_merge_shape (const adamix_bank_shape *shape)
 {
   adamix_bank_shape merged = *shape;
   merged.experts = 1;
+  merged.merged = true;
   merged.share = ADAMIX_SHARE_NONE;
   return merged;
 }

@@ -66,14 +66,16 @@ column_sums (int64_t rows, int64_t cols, const float *x, int64_t stride, float *
 }
 
 static void
-adamw (int64_t n, float *p, const float *grad, float grad_scale, float *m, float *v, float b1, float b2, float eps,
+adamw (int64_t n, float *p, const float *grad, float grad_scale, float *m, float *v, double b1, double b2, float eps,
        float step_size, float decay)
 {
+  /* 1 - 0.999 in fp32 would be off by 1e-5. */
+  const float keep1 = (float) b1, keep2 = (float) b2, take1 = (float) (1 - b1), take2 = (float) (1 - b2);
 #pragma omp simd
   for (int64_t i = 0; i < n; i++) {
     float g = grad_scale * grad[i];
-    float first = b1 * m[i] + (1.0f - b1) * g;
-    float second = b2 * v[i] + (1.0f - b2) * g * g;
+    float first = keep1 * m[i] + take1 * g;
+    float second = keep2 * v[i] + take2 * g * g;
     float stepped = p[i] - step_size * first / (sqrtf (second) + eps);
     m[i] = first;
     v[i] = second;

@@ -43,10 +43,11 @@ static json_t *
 module_json (const adamix_adapter_config *c)
 {
   if (!c->has_bank) return json_null ();
-  return json_pack ("{s:s, s:s, s:s, s:I, s:I, s:s, s:I, s:I}", "kind", "bottleneck", "place", "ffn", "activation",
-                    adamix_activation_name (c->shape.activation), "experts", (json_int_t) c->shape.experts, "rank",
-                    (json_int_t) c->shape.bottleneck, "share", share_names[c->shape.share], "hidden_size",
-                    (json_int_t) c->shape.hidden, "num_hidden_layers", (json_int_t) c->shape.layers);
+  return json_pack ("{s:s, s:b, s:s, s:s, s:I, s:I, s:s, s:I, s:I}", "kind", "bottleneck", "merged", c->shape.merged,
+                    "place", "ffn", "activation", adamix_activation_name (c->shape.activation), "experts",
+                    (json_int_t) c->shape.experts, "rank", (json_int_t) c->shape.bottleneck, "share",
+                    share_names[c->shape.share], "hidden_size", (json_int_t) c->shape.hidden, "num_hidden_layers",
+                    (json_int_t) c->shape.layers);
 }
 
 adamix_err
@@ -168,6 +169,7 @@ read_shape (const json_t *json, const char *where, adamix_adapter_config *out)
   out->has_bank = true;
   adamix_bank_shape *shape = &out->shape;
   const int64_t most = 1 << 20;
+  ADAMIX_RETURN_IF (adamix_json_boolean (module, where, "merged", true, &shape->merged));
   ADAMIX_RETURN_IF (adamix_json_integer (module, where, "experts", true, 1, most, &shape->experts));
   ADAMIX_RETURN_IF (adamix_json_integer (module, where, "rank", true, 1, most, &shape->bottleneck));
   ADAMIX_RETURN_IF (adamix_json_integer (module, where, "hidden_size", true, 1, most, &shape->hidden));

@@ -139,30 +139,35 @@ folder_of (char **out, const char *run, int64_t step)
   return adamix_format (out, "%s/" FOLDER_CHECKPOINTS "/step-%lld", run, (long long) step);
 }
 
-/* Steps of the checkpoints in RUN, newest first, at most `most`; *count of them. */
+static int
+newest_first (const void *a, const void *b)
+{
+  int64_t x = *(const int64_t *) a, y = *(const int64_t *) b;
+  return (x < y) - (x > y);
+}
+
+/* Steps of the checkpoints in RUN, newest first; *out is owned (free). */
 static adamix_err
-list_steps (const char *run, int64_t *step, int64_t most, int64_t *count)
+list_steps (const char *run, int64_t **out, int64_t *count)
 {
   adamix_err err = ADAMIX_OK;
   char *path = NULL;
+  int64_t capacity = 0;
+  DIR *folder = NULL;
+  *out = NULL;
   *count = 0;
   ADAMIX_TRY (adamix_path_join (&path, run, FOLDER_CHECKPOINTS));
-  DIR *folder = opendir (path);
-  if (!folder) goto done;
-  for (struct dirent *entry; (entry = readdir (folder));) {
+  folder = opendir (path);
+  for (struct dirent *entry; folder && (entry = readdir (folder));) {
     long long found;
     int end = 0;
     if (sscanf (entry->d_name, "step-%lld%n", &found, &end) != 1 || entry->d_name[end] || found < 1) continue;
-    int64_t place = *count;
-    while (place > 0 && step[place - 1] < found) place--;
-    if (place >= most) continue;
-    if (*count == most) (*count)--;
-    memmove (step + place + 1, step + place, (size_t) (*count - place) * sizeof *step);
-    step[place] = found;
-    (*count)++;
+    ADAMIX_TRY (ADAMIX_GROW (*out, &capacity, *count + 1));
+    (*out)[(*count)++] = found;
   }
-  closedir (folder);
+  if (*count) qsort (*out, (size_t) *count, sizeof **out, newest_first);
 done:
+  if (folder) closedir (folder);
   free (path);
   return err;
 }
@@ -172,10 +177,9 @@ static adamix_err
 prune (const char *run, int64_t keep)
 {
   adamix_err err = ADAMIX_OK;
-  int64_t count, step[64];
+  int64_t count, *step = NULL;
   char *path = NULL;
-  const int64_t most = (int64_t) (sizeof step / sizeof *step);
-  ADAMIX_TRY (list_steps (run, step, most, &count));
+  ADAMIX_TRY (list_steps (run, &step, &count));
   for (int64_t i = keep; i < count; i++) {
     free (path);
     path = NULL;
@@ -184,6 +188,7 @@ prune (const char *run, int64_t keep)
   }
 done:
   free (path);
+  free (step);
   return err;
 }
 
@@ -246,10 +251,11 @@ done:
 adamix_err
 adamix_checkpoint_newest (const char *run, int64_t *step)
 {
-  int64_t count;
-  ADAMIX_RETURN_IF (list_steps (run, step, 1, &count));
-  if (count == 0) *step = 0;
-  return ADAMIX_OK;
+  int64_t count, *steps = NULL;
+  adamix_err err = list_steps (run, &steps, &count);
+  *step = !err && count ? steps[0] : 0;
+  free (steps);
+  return err;
 }
 
 adamix_err

@@ -170,6 +170,20 @@ adamix_period_parse (const char *text, int64_t steps_per_epoch, int64_t *period)
   return true;
 }
 
+/* Options of own data say nothing about a task of the table, and the other way round. */
+static adamix_err
+check_sources (const adamix_train_config *c, const adamix_options *options)
+{
+  static const char *const of_own_data[] = { "dev-file",     "test-file", "text-column", "text-pair-column",
+                                             "label-column", "task-type", NULL };
+  static const char *const of_tasks[] = { "data", NULL };
+  for (const char *const *name = c->task ? of_own_data : of_tasks; *name; name++)
+    if (adamix_options_source (options, *name) != ADAMIX_SOURCE_DEFAULT)
+      return adamix_err_set (ADAMIX_EUSAGE, "--%s goes with --%s, not with --%s", *name,
+                             c->task ? "train-file" : "task", c->task ? "task" : "train-file");
+  return ADAMIX_OK;
+}
+
 /* Options that must be given, and those that name rows of other tables. */
 static adamix_err
 check_required (const adamix_train_config *c)
@@ -203,9 +217,10 @@ check_required (const adamix_train_config *c)
 }
 
 adamix_err
-adamix_train_config_check (adamix_train_config *c)
+adamix_train_config_check (adamix_train_config *c, const adamix_options *options)
 {
   ADAMIX_RETURN_IF (check_required (c));
+  ADAMIX_RETURN_IF (check_sources (c, options));
   ADAMIX_RETURN_IF (check_period ("eval-every", c->eval_every));
   ADAMIX_RETURN_IF (check_period ("save-every", c->save_every));
   if (c->resume && c->force)
@@ -214,6 +229,7 @@ adamix_train_config_check (adamix_train_config *c)
                            "the other replaces it");
   const adamix_method *method = adamix_method_find (c->method);
   if (c->lr == 0) c->lr = method->learning_rate;
+  if (c->experts == 1) c->experts_per_rank = 1;
   if (method->many && c->experts_per_rank > c->experts)
     return adamix_err_set (ADAMIX_EUSAGE, "--experts-per-rank %lld is more than --experts %lld",
                            (long long) c->experts_per_rank, (long long) c->experts);

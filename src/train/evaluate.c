@@ -88,7 +88,7 @@ adamix_evaluate (adamix_comm *comm, adamix_inference *inference, const adamix_da
   ADAMIX_TRY (adamix_comm_agree (comm, err));
   ADAMIX_TRY (adamix_comm_sum_f32 (comm, z, n * outputs));
   out->loss = mean_loss (dataset, z, dz, outputs);
-  ADAMIX_TRY (answer (dataset, z, outputs, &given));
+  ADAMIX_TRY (adamix_comm_agree (comm, answer (dataset, z, outputs, &given)));
   adamix_predictions predictions = { .n = n,
                                      .classes = outputs,
                                      .label = dataset->label,

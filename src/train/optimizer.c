@@ -41,8 +41,8 @@ update_row (adamix_optimizer *o, const adamix_param *row, double t, double lr, d
 #pragma omp parallel for schedule(static)
   for (int64_t i = 0; i < row->count; i += PIECE) {
     int64_t n = row->count - i < PIECE ? row->count - i : PIECE;
-    o->kernels->adamw (n, row->value + i, row->grad + i, (float) grad_scale, first + i, second + i, (float) o->beta1,
-                       (float) o->beta2, (float) o->epsilon, (float) (lr * correction), (float) decay);
+    o->kernels->adamw (n, row->value + i, row->grad + i, (float) grad_scale, first + i, second + i, o->beta1, o->beta2,
+                       (float) o->epsilon, (float) (lr * correction), (float) decay);
   }
 }
 

@@ -78,8 +78,12 @@ adamix_record_write (const adamix_record *r)
                  "groups", r->placement->groups, "threads", r->args->threads, "model", model_json (r->model), "data",
                  "train", dataset_json (r->train), "dev", dataset_json (r->dev), "test", dataset_json (r->test));
   if (!json) ADAMIX_TRY (adamix_err_set (ADAMIX_ENOMEM, "no memory for the record of the run"));
-  /* The learning rate as used, where the option left it to the method. */
-  json_object_set_new (json_object_get (json, "config"), "lr", json_real (r->args->config->lr));
+  /* What the options left to the method or the machine, as it was used. */
+  json_t *used = json_object_get (json, "config");
+  json_object_set_new (used, "lr", json_real (r->args->config->lr));
+  json_object_set_new (used, "experts", json_integer (r->args->config->experts));
+  json_object_set_new (used, "experts-per-rank", json_integer (r->args->config->experts_per_rank));
+  json_object_set_new (used, "threads", json_integer (r->args->threads));
   ADAMIX_TRY (adamix_path_join (&path, r->args->config->output, FILE_RUN_RECORD));
   ADAMIX_TRY (adamix_json_store (json, path, false));
 done:
@@ -129,23 +133,24 @@ done:
 
 /* What a run leaves in its folder, for --force. */
 static const char *const run_folders[] = { FOLDER_CHECKPOINTS, FOLDER_EXPERTS, FOLDER_MERGED };
-static const char *const run_files[] = { FILE_RUN_RECORD, FILE_METRICS, FILE_RESULTS };
+static const char *const run_files[] = { FILE_RESULTS, FILE_RUN_RECORD, FILE_METRICS };
 
+/* The mark of a finished run goes first: what is left by a crash midway is an unfinished one. */
 static adamix_err
 remove_run (const char *run)
 {
   adamix_err err = ADAMIX_OK;
   char *path = NULL;
-  for (size_t i = 0; i < sizeof run_folders / sizeof *run_folders; i++) {
-    ADAMIX_TRY (adamix_path_join (&path, run, run_folders[i]));
-    ADAMIX_TRY (adamix_directory_remove (path));
-    free (path);
-    path = NULL;
-  }
   for (size_t i = 0; i < sizeof run_files / sizeof *run_files; i++) {
     ADAMIX_TRY (adamix_path_join (&path, run, run_files[i]));
     if (unlink (path) != 0 && errno != ENOENT)
       ADAMIX_TRY (adamix_err_set (ADAMIX_EIO, "--force: cannot remove %s: %s", path, strerror (errno)));
+    free (path);
+    path = NULL;
+  }
+  for (size_t i = 0; i < sizeof run_folders / sizeof *run_folders; i++) {
+    ADAMIX_TRY (adamix_path_join (&path, run, run_folders[i]));
+    ADAMIX_TRY (adamix_directory_remove (path));
     free (path);
     path = NULL;
   }
@@ -179,7 +184,8 @@ adamix_run_folder_prepare (const adamix_train_config *config, bool *finished)
   char *record = NULL, *results = NULL;
   ADAMIX_TRY (adamix_path_join (&record, run, FILE_RUN_RECORD));
   ADAMIX_TRY (adamix_path_join (&results, run, FILE_RESULTS));
-  *finished = adamix_path_exists (results);
+  const bool had_results = adamix_path_exists (results);
+  *finished = had_results;
   bool started = adamix_path_exists (record);
   if (adamix_path_exists (run) && !adamix_path_is_directory (run))
     ADAMIX_TRY (adamix_err_set (ADAMIX_EEXIST, "--output %s exists and is not a folder; give another", run));
@@ -191,7 +197,7 @@ adamix_run_folder_prepare (const adamix_train_config *config, bool *finished)
   *finished = false;
   ADAMIX_TRY (adamix_directory_make (run));
   ADAMIX_TRY (try_write (run));
-  if (config->force) ADAMIX_TRY (remove_run (run));
+  if (config->force && (had_results || started)) ADAMIX_TRY (remove_run (run));
 done:
   free (results);
   free (record);

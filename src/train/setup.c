@@ -172,16 +172,17 @@ create_state (adamix_run *run)
   ADAMIX_RETURN_IF (create_buffers (run));
   ADAMIX_RETURN_IF (create_gathered (run));
   run->fixed = adamix_record_fixed_options (run->args->options);
+  /* Model and data may have moved, but they must be the same. */
+  json_object_set_new (run->fixed, "model", json_string (adamix_model_hash (run->model)));
+  json_object_set_new (run->fixed, run->config->task ? "data" : "train-file", json_string (run->train.hash.hex));
   return ADAMIX_OK;
 }
 
 /* ---- resuming ---- */
 
 static adamix_err
-resume (adamix_run *run)
+resume (adamix_run *run, int64_t step)
 {
-  int64_t step;
-  ADAMIX_RETURN_IF (adamix_checkpoint_newest (run->config->output, &step));
   if (step == 0) {
     adamix_log_info (run->args->log, "--resume: %s holds no checkpoint, the run starts at the beginning",
                      run->config->output);
@@ -207,7 +208,19 @@ open_files (adamix_run *run)
   return adamix_metrics_open (&run->metrics, run->config->output, run->snapshot.step);
 }
 
-/* Rank 0 alone touches the folder; what it found is told to all. */
+/* Rank 0 says where to go on, so that all ranks go on at the same step whatever they see of the folder. */
+static adamix_err
+resume_together (adamix_run *run)
+{
+  adamix_comm *world = run->args->world;
+  int64_t step = 0;
+  adamix_err err = world->rank == 0 ? adamix_checkpoint_newest (run->config->output, &step) : ADAMIX_OK;
+  ADAMIX_RETURN_IF (adamix_comm_agree (world, err));
+  ADAMIX_RETURN_IF (adamix_comm_broadcast (world, 0, &step, sizeof step));
+  return adamix_comm_agree (world, resume (run, step));
+}
+
+/* Rank 0 alone prepares the folder; what it found is told to all. */
 static adamix_err
 prepare_folder (adamix_run *run, bool *finished)
 {
@@ -245,7 +258,7 @@ adamix_run_open (adamix_run *run, const adamix_train_args *args, bool *finished)
   ADAMIX_TRY (
       adamix_placement_create (&run->placement, adamix_placement_policy_find (c->placement), &placement, world));
   ADAMIX_TRY (adamix_comm_agree (world, create_state (run)));
-  ADAMIX_TRY (adamix_comm_agree (world, c->resume ? resume (run) : ADAMIX_OK));
+  if (c->resume) ADAMIX_TRY (resume_together (run));
   ADAMIX_TRY (adamix_comm_agree (world, world->rank == 0 ? open_files (run) : ADAMIX_OK));
   run->timed_from = run->snapshot.step + UNTIMED_STEPS;
 done:

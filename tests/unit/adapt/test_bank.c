@@ -49,12 +49,23 @@ Test (bank, names_and_orders_its_tensors)
   bank_fixture_close (&f);
 }
 
-Test (bank, of_one_expert_has_the_names_of_the_merged_module)
+Test (bank, of_one_expert_shares_nothing_and_numbers_it)
 {
   adamix_bank_shape shape = shape_of (1, ADAMIX_SHARE_UP);
   bank_fixture f;
   bank_fixture_open (&f, &shape, NULL);
   cr_expect (eq (i64, f.shared.rows, 0), "one expert shares nothing");
+  cr_expect (eq (str, f.experts.row[0].name, "layers.0.ffn.experts.0.down.weight"));
+  cr_expect (eq (str, f.experts.row[3].name, "layers.0.ffn.experts.0.up.bias"));
+  bank_fixture_close (&f);
+}
+
+Test (bank, of_a_merged_module_has_no_numbers_in_its_names)
+{
+  adamix_bank_shape shape = shape_of (1, ADAMIX_SHARE_NONE);
+  bank_fixture f;
+  shape.merged = true;
+  bank_fixture_open (&f, &shape, NULL);
   cr_expect (eq (str, f.experts.row[0].name, "layers.0.ffn.down.weight"));
   cr_expect (eq (str, f.experts.row[3].name, "layers.0.ffn.up.bias"));
   bank_fixture_close (&f);

@@ -55,8 +55,7 @@ Test (vectors, adamw_is_the_stated_formula)
     float *p = random_floats (1, N), *g = random_floats (2, N), *m = random_floats (3, N), *v = random_floats (4, N);
     float *p0 = random_floats (1, N), *m0 = random_floats (3, N), *v0 = random_floats (4, N);
     for (int i = 0; i < N; i++) v[i] = v0[i] = fabsf (v0[i]);
-    kernels->adamw (N, p, g, (float) grad_scale, m, v, (float) b1, (float) b2, (float) eps, (float) step,
-                    (float) decay);
+    kernels->adamw (N, p, g, (float) grad_scale, m, v, b1, b2, (float) eps, (float) step, (float) decay);
     for (int i = 0; i < N; i++) {
       double gradient = grad_scale * g[i], first = b1 * m0[i] + (1.0 - b1) * gradient;
       double second = b2 * v0[i] + (1.0 - b2) * gradient * gradient;

@@ -29,7 +29,7 @@ parse (int argc, const char *const *argv)
 {
   ADAMIX_RETURN_IF (adamix_options_parse (options, argc, (char **) argv, NULL, 0, NULL));
   ADAMIX_RETURN_IF (adamix_options_store (options, &config));
-  return adamix_train_config_check (&config);
+  return adamix_train_config_check (&config, options);
 }
 #define PARSE(...)                                                                                                     \
   parse ((int) (sizeof (const char *[]){ "train", __VA_ARGS__ } / sizeof (char *)),                                    \
@@ -97,4 +97,16 @@ Test (config, refuses_a_period_that_is_none)
 {
   cr_assert (eq (int, PARSE (COMPLETE, "--save-every", "sometimes"), ADAMIX_EUSAGE));
   cr_assert (ne (ptr, strstr (adamix_err_message (), "sometimes"), NULL));
+}
+
+Test (config, lets_one_expert_be_the_only_one_of_a_rank)
+{
+  cr_assert (eq (int, PARSE (COMPLETE, "--experts", "1"), ADAMIX_OK), "%s", adamix_err_message ());
+  cr_assert (eq (i64, config.experts_per_rank, 1));
+}
+
+Test (config, refuses_options_of_own_data_beside_a_task)
+{
+  cr_assert (eq (int, PARSE (COMPLETE, "--text-column", "words"), ADAMIX_EUSAGE));
+  cr_assert (ne (ptr, strstr (adamix_err_message (), "--text-column"), NULL));
 }
