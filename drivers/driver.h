@@ -39,8 +39,9 @@ adamix_err driver_parse (adamix_options **options, const adamix_option *table, i
 /* EUSAGE that names a missing option. */
 adamix_err driver_require (const driver_command *command, const char *option, const char *value);
 
-/* Open FILE or, for "-" or NULL, a standard stream.  Errors: EIO. */
+/* Open FILE or, for "-" or NULL, standard input.  Errors: EIO. */
 adamix_err driver_open_input (FILE **out, const char *path);
-adamix_err driver_open_output (FILE **out, const char *path);
+/* EUSAGE if both paths are one file: opening the output would destroy the input.  NULL and "-" are no files. */
+adamix_err driver_refuse_same (const char *input, const char *output);
 
 #endif

@@ -118,6 +118,8 @@ choose_task (evaluator *e, const eval_config *c)
     return ADAMIX_OK;
   }
   const char *name = c->task ? c->task : adapter->task;
+  if (strcmp (name, "custom") == 0)
+    return adamix_err_set (ADAMIX_EUSAGE, "the module was trained on own data: give --file FILE with its columns");
   const adamix_task *task = adamix_task_find (name);
   if (!task)
     return adamix_err_set (ADAMIX_EUSAGE, "there is no task '%s'; choose --task %s, or give --file FILE", name,
@@ -249,6 +251,7 @@ driver_eval (const driver_command *self, int argc, char **argv)
   ADAMIX_TRY (driver_parse (&options, table, ROWS, argc, argv, &config));
   ADAMIX_TRY (driver_require (self, "model", config.model));
   ADAMIX_TRY (driver_require (self, "adapter", config.adapter));
+  ADAMIX_TRY (driver_refuse_same (config.file, config.output));
   adamix_log *log = driver_session_log (&session);
   err = open_evaluator (&evaluator, &config, config.threads ? (int) config.threads : session.cores, log);
   ADAMIX_TRY (adamix_comm_agree (&session.world, err));

@@ -40,8 +40,31 @@ typedef struct predictor {
   float *z;                 /* [ADAMIX_INFERENCE_SEQUENCES, K] */
   double *p;                /* [K] */
   FILE *output;
+  char *temporary; /* where the answers gather until all are there; NULL: standard output */
   const char *source;
 } predictor;
+
+/* A file appears whole or not at all. */
+static adamix_err
+open_output (predictor *p, const char *path)
+{
+  p->output = stdout;
+  if (!path || strcmp (path, "-") == 0) return ADAMIX_OK;
+  ADAMIX_RETURN_IF (adamix_format (&p->temporary, "%s.tmp", path));
+  p->output = fopen (p->temporary, "w");
+  if (p->output) return ADAMIX_OK;
+  return adamix_err_set (ADAMIX_EIO, "cannot write %s: %s", p->temporary, strerror (errno));
+}
+
+static adamix_err
+finish_output (predictor *p, const char *path)
+{
+  if (!p->temporary) return ADAMIX_OK;
+  bool closed = fclose (p->output) == 0;
+  p->output = NULL;
+  if (closed && rename (p->temporary, path) == 0) return ADAMIX_OK;
+  return adamix_err_set (ADAMIX_EIO, "cannot write %s: %s", path, strerror (errno));
+}
 
 static adamix_err
 open_predictor (predictor *out, const predict_config *c, int threads)
@@ -62,13 +85,16 @@ open_predictor (predictor *out, const predict_config *c, int threads)
   ADAMIX_RETURN_IF (ADAMIX_ALLOC (out->lines.id, out->capacity));
   ADAMIX_RETURN_IF (ADAMIX_ALLOC (out->lines.type, out->capacity));
   out->source = c->input && strcmp (c->input, "-") != 0 ? c->input : "standard input";
-  return driver_open_output (&out->output, c->output);
+  return open_output (out, c->output);
 }
 
 static void
 close_predictor (predictor *p)
 {
-  if (p->output && p->output != stdout) fclose (p->output);
+  if (p->output && p->temporary) fclose (p->output);
+  /* Gone already where all went well. */
+  if (p->temporary) unlink (p->temporary);
+  free (p->temporary);
   adamix_dataset_destroy (&p->lines);
   free (p->p);
   free (p->z);
@@ -206,9 +232,11 @@ driver_predict (const driver_command *self, int argc, char **argv)
   ADAMIX_TRY (driver_parse (&options, table, ROWS, argc, argv, &config));
   ADAMIX_TRY (driver_require (self, "model", config.model));
   ADAMIX_TRY (driver_require (self, "adapter", config.adapter));
+  ADAMIX_TRY (driver_refuse_same (config.input, config.output));
   ADAMIX_TRY (driver_open_input (&input, config.input));
   ADAMIX_TRY (open_predictor (&predictor, &config, config.threads ? (int) config.threads : session.cores));
   ADAMIX_TRY (answer_stream (&predictor, fileno (input)));
+  ADAMIX_TRY (finish_output (&predictor, config.output));
 done:
   close_predictor (&predictor);
   if (input && input != stdin) fclose (input);

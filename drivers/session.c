@@ -4,6 +4,7 @@
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 /* ---- cores: those in this process's mask, divided among the ranks of the node whose masks meet it ---- */
@@ -47,6 +48,8 @@ driver_session_start (driver_session *session, bool communicate)
   cpu_set_t mask;
   *session = (driver_session){ .log = { .stream = stderr, .level = ADAMIX_LOG_INFO } };
   if (sched_getaffinity (0, sizeof mask, &mask) != 0) CPU_ZERO (&mask);
+  /* A file that grows too large is then an error that can be told, not the end of the process. */
+  signal (SIGXFSZ, SIG_IGN);
   session->cores = CPU_COUNT (&mask) > 1 ? CPU_COUNT (&mask) : 1;
   session->mpi = communicate && adamix_comm_launched ();
   if (!session->mpi) return adamix_comm_create (&session->world, MPI_COMM_NULL);
@@ -113,22 +116,20 @@ driver_require (const driver_command *command, const char *option, const char *v
 
 /* ---- files ---- */
 
-static adamix_err
-open_stream (FILE **out, const char *path, const char *mode, FILE *standard)
+adamix_err
+driver_open_input (FILE **out, const char *path)
 {
-  *out = !path || strcmp (path, "-") == 0 ? standard : fopen (path, mode);
+  *out = !path || strcmp (path, "-") == 0 ? stdin : fopen (path, "r");
   if (*out) return ADAMIX_OK;
   return adamix_err_set (ADAMIX_EIO, "cannot open %s: %s", path, strerror (errno));
 }
 
 adamix_err
-driver_open_input (FILE **out, const char *path)
+driver_refuse_same (const char *input, const char *output)
 {
-  return open_stream (out, path, "r", stdin);
-}
-
-adamix_err
-driver_open_output (FILE **out, const char *path)
-{
-  return open_stream (out, path, "w", stdout);
+  struct stat a, b;
+  if (!input || !output || stat (input, &a) != 0 || stat (output, &b) != 0) return ADAMIX_OK;
+  if (a.st_dev != b.st_dev || a.st_ino != b.st_ino || !S_ISREG (a.st_mode)) return ADAMIX_OK;
+  return adamix_err_set (ADAMIX_EUSAGE, "--output %s is the input itself, which would be lost; give another file",
+                         output);
 }

@@ -136,11 +136,14 @@ static const adamix_recipe recipes[] = {
 adamix_err
 adamix_recipe_apply (adamix_options *options, const char *name)
 {
+  /* With data of one's own the recipe's task is not meant. */
+  const char *own = adamix_options_value (options, "train-file");
   for (size_t i = 0; i < sizeof recipes / sizeof *recipes; i++) {
     if (strcmp (recipes[i].name, name) != 0) continue;
     for (int s = 0; recipes[i].setting[s].option; s++)
-      ADAMIX_RETURN_IF (adamix_options_set (options, recipes[i].setting[s].option, recipes[i].setting[s].value,
-                                            ADAMIX_SOURCE_RECIPE));
+      if (!own || strcmp (recipes[i].setting[s].option, "task") != 0)
+        ADAMIX_RETURN_IF (adamix_options_set (options, recipes[i].setting[s].option, recipes[i].setting[s].value,
+                                              ADAMIX_SOURCE_RECIPE));
     return ADAMIX_OK;
   }
   return adamix_err_set (ADAMIX_EUSAGE, "--recipe: there is no recipe '%s'; choose one of %s", name, RECIPE_NAMES);
@@ -227,6 +230,8 @@ adamix_train_config_check (adamix_train_config *c, const adamix_options *options
     return adamix_err_set (ADAMIX_EUSAGE,
                            "--resume and --force contradict each other: one continues the run in --output, "
                            "the other replaces it");
+  if (c->select == 1 && strcmp (c->eval_every, "never") == 0)
+    return adamix_err_set (ADAMIX_EUSAGE, "--select best needs evaluations to choose from, but --eval-every is never");
   const adamix_method *method = adamix_method_find (c->method);
   if (c->lr == 0) c->lr = method->learning_rate;
   if (c->experts == 1) c->experts_per_rank = 1;

@@ -188,7 +188,11 @@ resume (adamix_run *run, int64_t step)
                      run->config->output);
     return ADAMIX_OK;
   }
-  ADAMIX_RETURN_IF (adamix_checkpoint_read (run->config->output, step, &run->snapshot, run->fixed));
+  adamix_err err = adamix_checkpoint_read (run->config->output, step, &run->snapshot, run->fixed);
+  if (err && err != ADAMIX_EUSAGE)
+    adamix_err_prefix (
+        err, "--resume: the newest checkpoint cannot be used (remove its folder to go on from the one before)");
+  if (err) return err;
   adamix_log_info (run->args->log, "resuming from the checkpoint of step %lld", (long long) step);
   return adamix_run_scatter (run);
 }

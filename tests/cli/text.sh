@@ -35,6 +35,18 @@ expect_exit 0 "train"
 run predict --model "$tiny" --adapter "$scratch/run" --input "$scratch/broken"
 expect_exit 1 "predict of invalid UTF-8"
 expect_stderr "broken.*line 2" "predict of invalid UTF-8"
+expect "predict of invalid UTF-8: the line before is answered" [ "$(wc -l < "$scratch/out")" -eq 1 ]
+echo kept > "$scratch/kept"
+run predict --model "$tiny" --adapter "$scratch/run" --input "$scratch/broken" --output "$scratch/kept"
+expect "a prediction that fails leaves the old file" grep -q kept "$scratch/kept"
+expect_no_file "$scratch/kept.tmp"
+run predict --model "$tiny" --adapter "$scratch/run" --input "$scratch/broken" --output "$scratch/broken"
+expect_exit 2 "predict into its own input"
+expect "the input is still there" [ -s "$scratch/broken" ]
+echo "the cat" > "$scratch/one-line"
+run predict --model "$tiny" --adapter "$scratch/run" --input "$scratch/one-line" --output "$scratch/kept"
+expect_exit 0 "predict into a file"
+expect "predict replaces the file" grep -q '"label"' "$scratch/kept"
 
 # A pipe that stays open: the answer has to come before its end.
 mkfifo "$scratch/in" "$scratch/answers"

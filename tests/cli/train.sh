@@ -83,6 +83,20 @@ rm "$scratch/cut/all_results.json"
 run train "${full[@]}" --output "$scratch/cut" --resume --seed 1
 expect_exit 2 "resume with another seed"
 expect_stderr "seed" "resume with another seed"
+sed 's/cat$/CAT/' "$scratch/train.tsv" > "$scratch/renamed.tsv"
+run train "${full[@]}" --output "$scratch/cut" --resume --train-file "$scratch/renamed.tsv" --dev-file ""
+expect_exit 2 "resume with other data"
+expect_stderr "train-file" "resume with other data"
+truncate -s 1000 "$scratch/cut"/checkpoints/*/experts.safetensors
+run train "${full[@]}" --output "$scratch/cut" --resume
+expect_exit 1 "resume from a damaged checkpoint"
+expect_stderr "experts.safetensors" "resume from a damaged checkpoint"
+mkdir -p "$scratch/mine/experts"
+run train "${base[@]}" --output "$scratch/mine" --epochs 1 --method head --force
+expect_exit 0 "--force in a folder that holds no run"
+expect_file "$scratch/mine/experts"
+run train --recipe support "${base[@]}" --max-steps 2 --output "$scratch/recipe"
+expect_exit 0 "a recipe with own data"
 
 # A signal asks for a checkpoint; the same command goes on.
 "$ADAMIX" train "${base[@]}" --output "$scratch/stopped" --max-steps 20000 2> "$scratch/err" &
@@ -102,6 +116,8 @@ expect_no_file "$scratch/stopped/all_results.json"
 # The other methods, and the best step.
 run train "${base[@]}" --output "$scratch/adapter" --method adapter --epochs 4 --select best
 expect_exit 0 "method adapter"
+run inspect "$scratch/adapter/experts/experts.safetensors"
+expect_stdout "layers.0.ffn.experts.0.up.bias" "the one expert has a number"
 expect "one module, nothing to merge" cmp <(tail -c 1000 "$scratch/adapter/merged/adapter.safetensors") \
   <(tail -c 1000 "$scratch/adapter/experts/experts.safetensors")
 run train "${base[@]}" --output "$scratch/head" --method head --epochs 4
