@@ -77,7 +77,12 @@ open_whole (whole *w, const golden_case *c)
   const adamix_batch *batch = &w->fixture.batch;
   const adamix_model_config *config = adamix_model_config_of (model);
   bank_fixture *adapters = &w->adapters;
-  adamix_bank_shape shape = { config->layers, config->hidden, BOTTLENECK, EXPERTS, c->share, ADAMIX_ACTIVATION_GELU };
+  adamix_bank_shape shape = { .layers = config->layers,
+                              .hidden = config->hidden,
+                              .bottleneck = BOTTLENECK,
+                              .experts = EXPERTS,
+                              .share = c->share,
+                              .activation = ADAMIX_ACTIVATION_GELU };
   adamix_workspace_size size = { .passes = PASSES,
                                  .tokens = batch->tokens,
                                  .sequences = batch->sequences,
