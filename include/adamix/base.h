@@ -32,17 +32,17 @@ const char *adamix_revision (void);
 /* ---- errors ------------------------------------------------------------------------------------------------------ */
 
 /* The one list of errors: X (name, exit status of the binary, text). */
-#define ADAMIX_ERRORS(X)                                                                                     \
-  X (EUSAGE, 2, "wrong use of a command or an option")                                                       \
-  X (EIO, 1, "input or output failed")                                                                       \
-  X (EFORMAT, 1, "malformed file")                                                                           \
-  X (ESHAPE, 1, "tensor or array of the wrong shape")                                                        \
-  X (EDATA, 1, "unusable data")                                                                              \
-  X (EEXIST, 1, "already exists")                                                                            \
-  X (ENOMEM, 1, "out of memory")                                                                             \
-  X (EUNSUPPORTED, 1, "not supported")                                                                       \
-  X (ENUMERIC, 1, "numerical failure")                                                                       \
-  X (EMPI, 1, "communication failed")                                                                        \
+#define ADAMIX_ERRORS(X)                                                                                               \
+  X (EUSAGE, 2, "wrong use of a command or an option")                                                                 \
+  X (EIO, 1, "input or output failed")                                                                                 \
+  X (EFORMAT, 1, "malformed file")                                                                                     \
+  X (ESHAPE, 1, "tensor or array of the wrong shape")                                                                  \
+  X (EDATA, 1, "unusable data")                                                                                        \
+  X (EEXIST, 1, "already exists")                                                                                      \
+  X (ENOMEM, 1, "out of memory")                                                                                       \
+  X (EUNSUPPORTED, 1, "not supported")                                                                                 \
+  X (ENUMERIC, 1, "numerical failure")                                                                                 \
+  X (EMPI, 1, "communication failed")                                                                                  \
   X (ESTOPPED, 75, "stopped at a checkpoint before the end")
 
 typedef enum adamix_err {
@@ -68,17 +68,17 @@ const char *adamix_err_text (adamix_err code);
 int adamix_err_exit_status (adamix_err code);
 
 /* In a function with `adamix_err err = ADAMIX_OK;` and one `done:` label that releases in reverse order. */
-#define ADAMIX_TRY(call)                                                                                     \
-  do {                                                                                                       \
-    err = (call);                                                                                            \
-    if (err != ADAMIX_OK) goto done;                                                                         \
+#define ADAMIX_TRY(call)                                                                                               \
+  do {                                                                                                                 \
+    err = (call);                                                                                                      \
+    if (err != ADAMIX_OK) goto done;                                                                                   \
   } while (0)
 
 /* The same in a function that has nothing to release. */
-#define ADAMIX_RETURN_IF(call)                                                                               \
-  do {                                                                                                       \
-    adamix_err adamix_err_of_call = (call);                                                                  \
-    if (adamix_err_of_call != ADAMIX_OK) return adamix_err_of_call;                                          \
+#define ADAMIX_RETURN_IF(call)                                                                                         \
+  do {                                                                                                                 \
+    adamix_err adamix_err_of_call = (call);                                                                            \
+    if (adamix_err_of_call != ADAMIX_OK) return adamix_err_of_call;                                                    \
   } while (0)
 
 /* Invariants of our own code, never checks of input: compiled out with -DNDEBUG. */

@@ -18,8 +18,8 @@ extern "C" {
 typedef struct adamix_comm {
   MPI_Comm handle; /* owned duplicate; MPI_COMM_NULL: a single process without MPI */
   int rank, size;
-  double seconds;  /* spent inside collectives of this communicator, this rank */
-  double waited;   /* of these: waiting for the slowest rank to arrive; only known where adamix_comm_arrive is called */
+  double seconds; /* spent inside collectives of this communicator, this rank */
+  double waited;  /* of these: waiting for the slowest rank to arrive; only known where adamix_comm_arrive is called */
 } adamix_comm;
 
 /* Did a launcher (mpirun, srun --mpi=pmix) start this process?  Read from the environment.  Local. */

@@ -6,8 +6,8 @@
 #define ADAMIX_DATA_H
 
 #include <adamix/format.h>
-#include <adamix/text.h>
 #include <adamix/model.h>
+#include <adamix/text.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -26,9 +26,9 @@ typedef struct adamix_task {
   const char *text, *pair, *label; /* column names, or numbers "#8" from 0, "#-1" the last; pair NULL: single texts */
   const char *train[3], *dev[3], *test[2]; /* files, tried in order, NULL ends */
   const char *substitute[2]; /* of these files: "stands in for the official one" is warned of and recorded */
-  const char *labels;  /* "a|b" in the order of ids; NULL: from the training file, sorted bytewise */
-  const char *metric;  /* what --select best compares: "accuracy", ... */
-  const char *metrics; /* all that are reported: "accuracy|f1" */
+  const char *labels;        /* "a|b" in the order of ids; NULL: from the training file, sorted bytewise */
+  const char *metric;        /* what --select best compares: "accuracy", ... */
+  const char *metrics;       /* all that are reported: "accuracy|f1" */
 } adamix_task;
 
 /* NULL for an unknown name. */
@@ -41,11 +41,11 @@ const char *adamix_task_names (void);
 typedef struct adamix_dataset {
   char *path; /* of the file; owned */
   int64_t examples;
-  int64_t *offset;       /* [examples + 1] into id and type */
+  int64_t *offset; /* [examples + 1] into id and type */
   int32_t *id, *type;
-  int32_t *label;        /* [examples] class, or NULL (regression, unlabelled) */
-  float *target;         /* [examples] or NULL */
-  int64_t *line;         /* [examples] line in the file */
+  int32_t *label;           /* [examples] class, or NULL (regression, unlabelled) */
+  float *target;            /* [examples] or NULL */
+  int64_t *line;            /* [examples] line in the file */
   int64_t truncated, empty; /* how many texts were cut to max_length, how many were empty */
   bool substitute;
   adamix_sha256 hash; /* of the file */

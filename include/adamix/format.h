@@ -21,8 +21,8 @@ typedef struct adamix_stored_tensor {
   adamix_dtype dtype;
   int rank;
   int64_t shape[ADAMIX_TENSOR_MAX_RANK];
-  int64_t count;      /* product of the shape */
-  const void *data;   /* view of the mapped file; any alignment */
+  int64_t count;    /* product of the shape */
+  const void *data; /* view of the mapped file; any alignment */
   size_t bytes;
 } adamix_stored_tensor;
 
@@ -67,10 +67,10 @@ typedef enum adamix_table_kind {
 typedef struct adamix_table {
   char *path; /* owned */
   int64_t rows, columns;
-  char **column;  /* [columns] names; "" each without a header line */
+  char **column;      /* [columns] names; "" each without a header line */
   const char **field; /* [rows * columns] NUL-terminated views into `text`; a missing trailing field is NULL */
-  int64_t *line;  /* [rows] line of the file where the record starts, from 1 */
-  char *text;     /* owned */
+  int64_t *line;      /* [rows] line of the file where the record starts, from 1 */
+  char *text;         /* owned */
 } adamix_table;
 
 /* Read a whole file.  `header`: the first record names the columns (TSV, CSV).  A record with fewer fields than the

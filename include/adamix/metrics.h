@@ -13,7 +13,7 @@ extern "C" {
 /* Predictions of n examples against the truth: classes or numbers, the other pair NULL. */
 typedef struct adamix_predictions {
   int64_t n;
-  int64_t classes;                /* K; 1 for regression */
+  int64_t classes; /* K; 1 for regression */
   const int32_t *label, *predicted;
   const double *target, *score;
 } adamix_predictions;

@@ -71,7 +71,7 @@ adamix_err adamix_model_pack (adamix_model *model, bool backward);
 typedef struct adamix_batch {
   int64_t sequences, tokens;
   int64_t capacity_sequences, capacity_tokens;
-  int64_t *offset;  /* [sequences + 1], cu_seqlens: sequence s has rows offset[s] .. offset[s + 1] - 1 */
+  int64_t *offset;               /* [sequences + 1], cu_seqlens: sequence s has rows offset[s] .. offset[s + 1] - 1 */
   int32_t *id, *type, *position; /* [tokens] */
   int32_t *sequence;             /* [tokens] sequence of a row */
   int64_t *sample;               /* [sequences] global number of the example: keys its dropout */
@@ -117,7 +117,7 @@ typedef struct adamix_workspace_size {
   bool weight_gradients;                      /* the backbone trains: save GEMM inputs too */
   bool modules;                               /* an insertion will be used: its inputs are kept for its backward */
   bool attention_modules;                     /* it serves the place after attention as well */
-  int64_t lowest_layer;                       /* with a frozen backbone, backward ends in this layer at its lowest module;
+  int64_t lowest_layer; /* with a frozen backbone, backward ends in this layer at its lowest module;
                                                  nothing below is saved */
 } adamix_workspace_size;
 
@@ -129,12 +129,12 @@ size_t adamix_workspace_bytes (const adamix_workspace *workspace);
 typedef struct adamix_forward_args {
   const adamix_batch *batch;
   int64_t passes;
-  bool training;  /* dropout on */
-  float dropout;  /* rate of hidden states and attention probabilities alike */
+  bool training; /* dropout on */
+  float dropout; /* rate of hidden states and attention probabilities alike */
   uint64_t seed;
-  int64_t step;   /* keys the dropout masks */
-  adamix_insertion *insertion;    /* NULL: none */
-  adamix_backward_hooks *hooks;   /* NULL: none */
+  int64_t step;                 /* keys the dropout masks */
+  adamix_insertion *insertion;  /* NULL: none */
+  adamix_backward_hooks *hooks; /* NULL: none */
 } adamix_forward_args;
 
 /* Dropout places inside a layer (the `place` word of adamix_dropout). */
@@ -181,7 +181,8 @@ void adamix_head_initialise (adamix_head *head, uint64_t seed);
 adamix_err adamix_head_forward (adamix_head *head, const adamix_forward_args *args, adamix_view hidden, adamix_view *z);
 /* dz [passes * sequences, K]: parameter gradients are added; dhidden (zeroed before) gets the gradient unless its data
  * is NULL (nothing below the head trains). */
-adamix_err adamix_head_backward (adamix_head *head, const adamix_forward_args *args, adamix_view dz, adamix_view dhidden);
+adamix_err adamix_head_backward (adamix_head *head, const adamix_forward_args *args, adamix_view dz,
+                                 adamix_view dhidden);
 
 #ifdef __cplusplus
 }

@@ -39,11 +39,11 @@ const adamix_placement_policy *adamix_placement_policy_find (const char *name);
 typedef struct adamix_placement {
   const adamix_placement_policy *policy;
   adamix_placement_args args;
-  adamix_comm *world;  /* borrowed for life */
-  adamix_comm group;   /* ranks that hold the same experts; owned */
-  int groups, mine;    /* number of groups, this rank's */
-  int32_t *owner;      /* [L * M] group of each expert */
-  bool *owned;         /* [L * M] is it mine? what adamix_bank_create takes */
+  adamix_comm *world; /* borrowed for life */
+  adamix_comm group;  /* ranks that hold the same experts; owned */
+  int groups, mine;   /* number of groups, this rank's */
+  int32_t *owner;     /* [L * M] group of each expert */
+  bool *owned;        /* [L * M] is it mine? what adamix_bank_create takes */
 } adamix_placement;
 
 /* Rank r belongs to group floor (r G / W).  Collective over world. */
