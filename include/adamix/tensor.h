@@ -99,6 +99,9 @@ adamix_err adamix_params_add (adamix_params *params, const char *name, int rank,
 /* Allocate values and gradients (zeroed) once all rows are known.  Errors: ENOMEM. */
 adamix_err adamix_params_allocate (adamix_params *params);
 void adamix_params_zero_grads (adamix_params *params);
+/* The row called `name`, looked for from *next on, which moves behind it: sets list their rows in one order, so a whole
+ * set is matched in one walk that starts at *next = 0.  View; NULL if there is none. */
+const adamix_param *adamix_params_find (const adamix_params *params, const char *name, int64_t *next);
 void adamix_params_destroy (adamix_params *params);
 
 /* ---- GEMM -------------------------------------------------------------------------------------------------------- */

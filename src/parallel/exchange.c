@@ -53,20 +53,6 @@ adamix_exchange_norm (adamix_placement *placement, const adamix_kernels *kernels
 
 /* ---- experts of all ranks -------------------------------------------------------------------------------------------- */
 
-/* Row of `params` called `name`, looked for from *next on, which moves behind it: sets list their rows in one order, so
- * that a whole set is matched in one walk.  NULL if there is none. */
-static const adamix_param *
-find_row (const adamix_params *params, const char *name, int64_t *next)
-{
-  for (int64_t step = 0; step < params->rows; step++) {
-    int64_t row = (*next + step) % params->rows;
-    if (strcmp (params->row[row].name, name) != 0) continue;
-    *next = row + 1;
-    return &params->row[row];
-  }
-  return NULL;
-}
-
 /* Copy what the rows of `part` mean between an array in its layout and one in the layout of `all_set`. */
 static adamix_err
 copy_part (const adamix_params *part, const adamix_params *all_set, bool per_row, const float *from, float *to,
@@ -74,7 +60,7 @@ copy_part (const adamix_params *part, const adamix_params *all_set, bool per_row
 {
   int64_t next = 0;
   for (int64_t r = 0; r < part->rows; r++) {
-    const adamix_param *mine = &part->row[r], *whole = find_row (all_set, mine->name, &next);
+    const adamix_param *mine = &part->row[r], *whole = adamix_params_find (all_set, mine->name, &next);
     if (whole == NULL || whole->count != mine->count)
       return adamix_err_set (ADAMIX_ESHAPE,
                              "exchange: tensor %s of %lld values is not among the bank's, or not so large", mine->name,

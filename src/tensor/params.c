@@ -51,6 +51,18 @@ adamix_params_zero_grads (adamix_params *params)
   memset (params->grads, 0, (size_t) grads_count (params) * sizeof *params->grads);
 }
 
+const adamix_param *
+adamix_params_find (const adamix_params *params, const char *name, int64_t *next)
+{
+  for (int64_t step = 0; step < params->rows; step++) {
+    int64_t row = (*next + step) % params->rows;
+    if (strcmp (params->row[row].name, name) != 0) continue;
+    *next = row + 1;
+    return &params->row[row];
+  }
+  return NULL;
+}
+
 void
 adamix_params_destroy (adamix_params *params)
 {

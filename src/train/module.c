@@ -87,20 +87,13 @@ done:
   return err;
 }
 
-static const adamix_param *
-find_row (const adamix_params *params, const char *name)
-{
-  for (int64_t i = 0; i < params->rows; i++)
-    if (strcmp (params->row[i].name, name) == 0) return &params->row[i];
-  return NULL;
-}
-
 void
 adamix_params_copy (const adamix_params *from_rows, const float *from, const adamix_params *to_rows, float *to)
 {
+  int64_t next = 0;
   for (int64_t i = 0; i < from_rows->rows; i++) {
     const adamix_param *source = &from_rows->row[i];
-    const adamix_param *target = find_row (to_rows, source->name);
+    const adamix_param *target = adamix_params_find (to_rows, source->name, &next);
     if (target) memcpy (to + target->offset, from + source->offset, (size_t) source->count * sizeof *to);
   }
 }
@@ -108,8 +101,9 @@ adamix_params_copy (const adamix_params *from_rows, const float *from, const ada
 void
 adamix_params_copy_rows (const adamix_params *from_rows, const float *from, const adamix_params *to_rows, float *to)
 {
+  int64_t next = 0;
   for (int64_t i = 0; i < from_rows->rows; i++) {
-    const adamix_param *target = find_row (to_rows, from_rows->row[i].name);
+    const adamix_param *target = adamix_params_find (to_rows, from_rows->row[i].name, &next);
     if (target) to[target - to_rows->row] = from[i];
   }
 }
