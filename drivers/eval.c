@@ -17,7 +17,8 @@ static const adamix_option table[] = {
   { "adapter", ADAMIX_OPTION_STRING, AT (adapter), NULL, NULL, 0, 0, "DIR", "run, its merged or its experts folder" },
   { "task", ADAMIX_OPTION_STRING, AT (task), NULL, NULL, 0, 0, "NAME", "task of the table; default: the module's own" },
   { "data", ADAMIX_OPTION_STRING, AT (data), NULL, NULL, 0, 0, "DIR", "root of the data sets, or the task's folder" },
-  { "split", ADAMIX_OPTION_CHOICE, AT (split), "dev", "train|dev|test", 0, 0, NULL, "which file of the task" },
+  { "split", ADAMIX_OPTION_CHOICE, AT (split), "dev", "train|dev|dev_mismatched|test", 0, 0, NULL,
+    "which file of the task" },
   { "file", ADAMIX_OPTION_STRING, AT (file), NULL, NULL, 0, 0, "FILE", "own labelled data instead of --data" },
   { "text-column", ADAMIX_OPTION_STRING, AT (text_column), "text", NULL, 0, 0, "C", "own data: column of the text" },
   { "text-pair-column", ADAMIX_OPTION_STRING, AT (pair_column), NULL, NULL, 0, 0, "C",
@@ -136,20 +137,19 @@ read_data (evaluator *e, const eval_config *c, adamix_log *log)
 {
   adamix_err err = ADAMIX_OK;
   char *path = NULL;
-  bool substitute = false;
   ADAMIX_TRY (choose_task (e, c));
   if (c->file)
     ADAMIX_TRY (adamix_format (&path, "%s", c->file));
   else if (!c->data)
     ADAMIX_TRY (adamix_err_set (ADAMIX_EUSAGE, "give --data DIR, or --file FILE for own data"));
   else
-    ADAMIX_TRY (adamix_task_path (&e->task, c->data, (adamix_split) c->split, &path, &substitute));
+    ADAMIX_TRY (adamix_task_path (&e->task, c->data, (adamix_split) c->split, &path));
   if (!path)
     ADAMIX_TRY (adamix_err_set (ADAMIX_EUSAGE, "--split: task %s has no such file below %s; try another --split",
                                 e->task.name, c->data));
   ADAMIX_TRY (adamix_dataset_read (&e->dataset, &e->task, path, e->tokenizer, e->config[0].max_length, 0,
                                    &e->config[0].labels));
-  if (substitute)
+  if (e->dataset.substitute)
     adamix_log_warn (log, "%s stands in for the task's own file: scores are not comparable with published ones", path);
 done:
   free (path);
@@ -217,20 +217,16 @@ print_table (const evaluator *e)
   }
 }
 
+/* Whatever the file, its numbers are those of an evaluation; MNLI's mismatched ones are told apart. */
 static adamix_err
-write_json (const evaluator *e, const char *path)
+write_json (const evaluator *e, adamix_split split, const char *path)
 {
+  const bool mismatched = split == ADAMIX_SPLIT_DEV_MISMATCHED;
+  const char *pattern = adamix_split_of (mismatched ? split : ADAMIX_SPLIT_DEV)->key;
   json_t *list = json_array ();
   for (int64_t m = 0; m < e->count; m++) {
-    const adamix_evaluation *r = &e->modes[m].result;
-    json_t *row =
-        json_pack ("{s:s, s:I, s:o, s:o}", "inference", e->modes[m].name, "eval_samples", (json_int_t) r->examples,
-                   "eval_loss", adamix_json_number (r->loss), "eval_majority", adamix_json_number (r->majority));
-    for (int64_t i = 0; row && i < r->metrics; i++) {
-      char key[sizeof r->name[0] + sizeof "eval_"];
-      snprintf (key, sizeof key, "eval_%s", r->name[i]);
-      json_object_set_new (row, key, adamix_json_number (r->value[i]));
-    }
+    json_t *row = json_pack ("{s:s}", "inference", e->modes[m].name);
+    adamix_evaluation_put (row, pattern, &e->modes[m].result);
     json_array_append_new (list, row);
   }
   adamix_err err = adamix_json_store (e->count == 1 ? json_array_get (list, 0) : list, path, false);
@@ -259,7 +255,7 @@ driver_eval (const driver_command *self, int argc, char **argv)
     ADAMIX_TRY (evaluate_mode (&evaluator, &session.world, &evaluator.modes[m]));
   if (session.world.rank == 0) {
     print_table (&evaluator);
-    if (config.output) err = write_json (&evaluator, config.output);
+    if (config.output) err = write_json (&evaluator, (adamix_split) config.split, config.output);
   }
   ADAMIX_TRY (adamix_comm_agree (&session.world, err));
 done:

@@ -60,8 +60,8 @@ print_results (const adamix_train_results *r)
   /* The first steps of a process are not timed: a very short run has no speed to tell. */
   if (isfinite (r->tokens_per_second)) printf (" in %.0f s, %.0f tokens/s", r->train_seconds, r->tokens_per_second);
   putchar ('\n');
-  if (r->has_dev) print_evaluation ("dev", &r->dev);
-  if (r->has_test) print_evaluation ("test", &r->test);
+  for (adamix_split split = 0; split < ADAMIX_SPLITS; split++)
+    if (r->evaluation[split].examples) print_evaluation (adamix_split_of (split)->name, &r->evaluation[split]);
   printf ("merged module: %s (%lld bytes; %lld parameters and %lld of the head)\n", r->merged,
           (long long) r->merged_bytes, (long long) r->merged_parameters, (long long) r->head_parameters);
 }

@@ -17,6 +17,26 @@ extern "C" {
 
 typedef enum adamix_task_type { ADAMIX_TASK_CLASSIFICATION, ADAMIX_TASK_REGRESSION } adamix_task_type;
 
+/* The files of a task, and what is reported of them. */
+typedef enum adamix_split {
+  ADAMIX_SPLIT_TRAIN,
+  ADAMIX_SPLIT_DEV,            /* MNLI: matched */
+  ADAMIX_SPLIT_DEV_MISMATCHED, /* MNLI alone */
+  ADAMIX_SPLIT_TEST,
+  ADAMIX_SPLITS
+} adamix_split;
+
+typedef struct adamix_split_row {
+  const char *name; /* of --split: "dev", ... */
+  const char *key;  /* pattern of a result's key for one %s, the metric: "eval_%s_mm" */
+  bool required;    /* a task that names files for it must have one of them */
+} adamix_split_row;
+
+/* A split's row in the table of splits.  View. */
+const adamix_split_row *adamix_split_of (adamix_split split);
+
+#define ADAMIX_SPLIT_FILES 2 /* names that a split's file may have */
+
 /* A row of the task table; rows for own data are filled from the options.  All strings borrowed. */
 typedef struct adamix_task {
   const char *name;   /* "rte", ..., "banking77", "custom" */
@@ -24,7 +44,7 @@ typedef struct adamix_task {
   adamix_task_type type;
   bool header;
   const char *text, *pair, *label; /* column names, or numbers "#8" from 0, "#-1" the last; pair NULL: single texts */
-  const char *train[3], *dev[3], *test[2]; /* files, tried in order, NULL ends */
+  const char *file[ADAMIX_SPLITS][ADAMIX_SPLIT_FILES]; /* tried in order; none: the task has no such split */
   const char *substitute[2]; /* of these files: "stands in for the official one" is warned of and recorded */
   const char *labels;        /* "a|b" in the order of ids; NULL: from the training file, sorted bytewise */
   const char *metric;        /* what --select best compares: "accuracy", ... */
@@ -33,7 +53,7 @@ typedef struct adamix_task {
 
 /* NULL for an unknown name. */
 const adamix_task *adamix_task_find (const char *name);
-/* All names joined by '|', for messages and --help.  View. */
+/* All names joined by '|', for messages.  View, valid until this thread's next call. */
 const char *adamix_task_names (void);
 
 /* ---- encoded examples -------------------------------------------------------------------------------------------- */
@@ -59,12 +79,9 @@ typedef struct adamix_labels {
 void adamix_labels_destroy (adamix_labels *labels);
 int64_t adamix_labels_find (const adamix_labels *labels, const char *name); /* -1: none */
 
-typedef enum adamix_split { ADAMIX_SPLIT_TRAIN, ADAMIX_SPLIT_DEV, ADAMIX_SPLIT_TEST } adamix_split;
-
 /* Path of a split's file for `--data root`: root/folder/FILE or root/FILE, files tried in the table's order.  *out is
- * owned, NULL if the task has no such split or none of an optional one (TEST) is there.  Errors: EDATA names what was tried. */
-adamix_err adamix_task_path (const adamix_task *task, const char *root, adamix_split split, char **out,
-                             bool *substitute);
+ * owned, NULL if the task has no such split or none of an optional one is there.  Errors: EDATA names what was tried. */
+adamix_err adamix_task_path (const adamix_task *task, const char *root, adamix_split split, char **out);
 
 /* Read and encode a file of a task.  With labels->count 0 a classification file defines the labels (task->labels or the
  * sorted distinct ones); else a label that is not among them is EDATA naming file, line and label.  `limit` > 0: the

@@ -183,6 +183,9 @@ typedef struct adamix_evaluation {
  * gets all logits [examples, K].  Collective over comm. */
 adamix_err adamix_evaluate (adamix_comm *comm, adamix_inference *inference, const adamix_dataset *dataset,
                             const char *metrics, const adamix_inference_route *route, adamix_evaluation *out, float *z);
+/* Add its metrics, "loss", "majority" and "samples" to an object, each under the key that `pattern` makes of it
+ * (adamix_split_row). */
+void adamix_evaluation_put (json_t *json, const char *pattern, const adamix_evaluation *evaluation);
 /* By name; NaN if it was not computed. */
 double adamix_evaluation_value (const adamix_evaluation *evaluation, const char *metric);
 
@@ -200,9 +203,8 @@ typedef struct adamix_train_args {
 
 /* What a finished run has to tell; also stored as all_results.json. */
 typedef struct adamix_train_results {
-  bool was_finished; /* --resume met a finished run: nothing was done, nothing else is set */
-  bool has_dev, has_test;
-  adamix_evaluation dev, test;
+  bool was_finished;                           /* --resume met a finished run: nothing was done, nothing else is set */
+  adamix_evaluation evaluation[ADAMIX_SPLITS]; /* without examples: not made */
   int64_t steps, best_step;
   double train_seconds, tokens_per_second;
   char metric[32]; /* the task's main metric */

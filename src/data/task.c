@@ -4,8 +4,9 @@
 #include <string.h>
 
 #define PAIR_OF_SENTENCES .text = "sentence1", .pair = "sentence2"
-#define GLUE_FILES        .train = { "train.tsv", "train_subset.tsv" }, .dev = { "dev.tsv", "dev_holdout.tsv" }
+#define GLUE_TRAIN        [ADAMIX_SPLIT_TRAIN] = { "train.tsv", "train_subset.tsv" }
 #define GLUE_SUBSTITUTES  .substitute = { "train_subset.tsv", "dev_holdout.tsv" }
+#define GLUE_FILES        .file = { GLUE_TRAIN, [ADAMIX_SPLIT_DEV] = { "dev.tsv", "dev_holdout.tsv" } }, GLUE_SUBSTITUTES
 
 static const adamix_task tasks[] = {
   { .name = "rte",
@@ -14,7 +15,6 @@ static const adamix_task tasks[] = {
     PAIR_OF_SENTENCES,
     .label = "label",
     GLUE_FILES,
-    GLUE_SUBSTITUTES,
     .labels = "entailment|not_entailment",
     .metric = "accuracy",
     .metrics = "accuracy" },
@@ -25,7 +25,6 @@ static const adamix_task tasks[] = {
     .pair = "#2 String",
     .label = "Quality",
     GLUE_FILES,
-    GLUE_SUBSTITUTES,
     .labels = "0|1",
     .metric = "accuracy",
     .metrics = "accuracy|f1" },
@@ -35,7 +34,6 @@ static const adamix_task tasks[] = {
     .text = "#3",
     .label = "#1",
     GLUE_FILES,
-    GLUE_SUBSTITUTES,
     .labels = "0|1",
     .metric = "matthews_correlation",
     .metrics = "matthews_correlation" },
@@ -46,7 +44,6 @@ static const adamix_task tasks[] = {
     PAIR_OF_SENTENCES,
     .label = "score",
     GLUE_FILES,
-    GLUE_SUBSTITUTES,
     .metric = "pearson",
     .metrics = "pearson|spearmanr" },
   { .name = "sst2",
@@ -55,7 +52,6 @@ static const adamix_task tasks[] = {
     .text = "sentence",
     .label = "label",
     GLUE_FILES,
-    GLUE_SUBSTITUTES,
     .labels = "0|1",
     .metric = "accuracy",
     .metrics = "accuracy" },
@@ -66,7 +62,6 @@ static const adamix_task tasks[] = {
     .pair = "sentence",
     .label = "label",
     GLUE_FILES,
-    GLUE_SUBSTITUTES,
     .labels = "entailment|not_entailment",
     .metric = "accuracy",
     .metrics = "accuracy" },
@@ -77,7 +72,6 @@ static const adamix_task tasks[] = {
     .pair = "question2",
     .label = "is_duplicate",
     GLUE_FILES,
-    GLUE_SUBSTITUTES,
     .labels = "0|1",
     .metric = "accuracy",
     .metrics = "accuracy|f1" },
@@ -86,8 +80,8 @@ static const adamix_task tasks[] = {
     .header = true,
     PAIR_OF_SENTENCES,
     .label = "gold_label",
-    .train = { "train.tsv", "train_subset.tsv" },
-    .dev = { "dev_matched.tsv", "dev_holdout.tsv" },
+    .file = { GLUE_TRAIN, [ADAMIX_SPLIT_DEV] = { "dev_matched.tsv", "dev_holdout.tsv" },
+              [ADAMIX_SPLIT_DEV_MISMATCHED] = { "dev_mismatched.tsv" } },
     GLUE_SUBSTITUTES,
     .labels = "entailment|neutral|contradiction",
     .metric = "accuracy",
@@ -97,8 +91,7 @@ static const adamix_task tasks[] = {
     .header = true,
     .text = "text",
     .label = "category",
-    .train = { "train.csv" },
-    .test = { "test.csv" },
+    .file = { [ADAMIX_SPLIT_TRAIN] = { "train.csv" }, [ADAMIX_SPLIT_TEST] = { "test.csv" } },
     .metric = "accuracy",
     .metrics = "accuracy" },
 };
@@ -115,25 +108,26 @@ adamix_task_find (const char *name)
 const char *
 adamix_task_names (void)
 {
-  return "rte|mrpc|cola|stsb|sst2|qnli|qqp|mnli|banking77";
+  static _Thread_local char names[256];
+  names[0] = '\0';
+  for (size_t i = 0, used = 0; i < (size_t) TASKS && used < sizeof names; i++)
+    used += (size_t) snprintf (names + used, sizeof names - used, "%s%s", i ? "|" : "", tasks[i].name);
+  return names;
 }
 
-/* ---- files of a split ------------------------------------------------------------------------------------------------ */
+/* ---- splits ------------------------------------------------------------------------------------------------------------ */
 
-typedef struct split_files {
-  const char *noun;
-  const char *const *file;
-  int count;
-  bool required;
-} split_files;
+static const adamix_split_row splits[ADAMIX_SPLITS] = {
+  [ADAMIX_SPLIT_TRAIN] = { "train", "train_%s", true },
+  [ADAMIX_SPLIT_DEV] = { "dev", "eval_%s", true },
+  [ADAMIX_SPLIT_DEV_MISMATCHED] = { "dev_mismatched", "eval_%s_mm", false },
+  [ADAMIX_SPLIT_TEST] = { "test", "test_%s", false },
+};
 
-static split_files
-files_of (const adamix_task *task, adamix_split split)
+const adamix_split_row *
+adamix_split_of (adamix_split split)
 {
-  const split_files files[] = { [ADAMIX_SPLIT_TRAIN] = { "training", task->train, 3, true },
-                                [ADAMIX_SPLIT_DEV] = { "dev", task->dev, 3, true },
-                                [ADAMIX_SPLIT_TEST] = { "test", task->test, 2, false } };
-  return files[split];
+  return &splits[split];
 }
 
 /* Join to *out the path if it is there; else append it to the list of what was tried. */
@@ -156,10 +150,10 @@ done:
 }
 
 static adamix_err
-try_files (const split_files *files, const char *dir, char **out, char **tried)
+try_files (const char *const file[ADAMIX_SPLIT_FILES], const char *dir, char **out, char **tried)
 {
-  for (int i = 0; i < files->count && files->file[i] && !*out; i++)
-    ADAMIX_RETURN_IF (try_file (dir, files->file[i], out, tried));
+  for (int i = 0; i < ADAMIX_SPLIT_FILES && file[i] && !*out; i++)
+    ADAMIX_RETURN_IF (try_file (dir, file[i], out, tried));
   return ADAMIX_OK;
 }
 
@@ -173,21 +167,18 @@ adamix_task_substitutes (const adamix_task *task, const char *path)
 }
 
 adamix_err
-adamix_task_path (const adamix_task *task, const char *root, adamix_split split, char **out, bool *substitute)
+adamix_task_path (const adamix_task *task, const char *root, adamix_split split, char **out)
 {
   adamix_err err = ADAMIX_OK;
-  split_files files = files_of (task, split);
+  const char *const *file = task->file[split];
   char *folder = NULL, *tried = NULL;
   *out = NULL;
-  *substitute = false;
-  if (!files.file[0]) return ADAMIX_OK;
+  if (!file[0]) return ADAMIX_OK;
   ADAMIX_TRY (adamix_path_join (&folder, root, task->folder ? task->folder : ""));
-  ADAMIX_TRY (try_files (&files, folder, out, &tried));
-  if (!*out) ADAMIX_TRY (try_files (&files, root, out, &tried));
-  if (*out)
-    *substitute = adamix_task_substitutes (task, *out);
-  else if (files.required)
-    err = adamix_err_set (ADAMIX_EDATA, "no %s file of task %s is there; tried %s; check --data", files.noun,
+  ADAMIX_TRY (try_files (file, folder, out, &tried));
+  if (!*out) ADAMIX_TRY (try_files (file, root, out, &tried));
+  if (!*out && splits[split].required)
+    err = adamix_err_set (ADAMIX_EDATA, "no %s file of task %s is there; tried %s; check --data", splits[split].name,
                           task->name, tried);
 done:
   free (tried);

@@ -48,8 +48,8 @@ static const adamix_option train_options[] = {
   STRING ("data", data, NULL, "DIR", "root of the data sets, or the folder with the task's files"),
   STRING ("output", output, NULL, "DIR", "folder of the run"),
   STRING ("train-file", train_file, NULL, "FILE", "own data instead of --task: TSV, CSV (.csv) or JSON lines (.jsonl)"),
-  STRING ("dev-file", dev_file, NULL, "FILE", "own data: evaluated during training"),
-  STRING ("test-file", test_file, NULL, "FILE", "own data: evaluated once at the end"),
+  STRING ("dev-file", dev_file, NULL, "FILE", "evaluated during training: own data, or in place of the task's file"),
+  STRING ("test-file", test_file, NULL, "FILE", "evaluated once at the end: own data, or in place of the task's file"),
   STRING ("text-column", text_column, "text", "C", "own data: column of the text"),
   STRING ("text-pair-column", pair_column, NULL, "C", "own data: column of the second text of a pair"),
   STRING ("label-column", label_column, "label", "C", "own data: column of the label"),
@@ -177,8 +177,7 @@ adamix_period_parse (const char *text, int64_t steps_per_epoch, int64_t *period)
 static adamix_err
 check_sources (const adamix_train_config *c, const adamix_options *options)
 {
-  static const char *const of_own_data[] = { "dev-file",     "test-file", "text-column", "text-pair-column",
-                                             "label-column", "task-type", NULL };
+  static const char *const of_own_data[] = { "text-column", "text-pair-column", "label-column", "task-type", NULL };
   static const char *const of_tasks[] = { "data", NULL };
   for (const char *const *name = c->task ? of_own_data : of_tasks; *name; name++)
     if (adamix_options_source (options, *name) != ADAMIX_SOURCE_DEFAULT)

@@ -114,3 +114,21 @@ adamix_evaluation_value (const adamix_evaluation *evaluation, const char *metric
     if (strcmp (evaluation->name[i], metric) == 0) return evaluation->value[i];
   return NAN;
 }
+
+static void
+put (json_t *json, const char *pattern, const char *name, json_t *value)
+{
+  enum { WIDTH = 64 };
+  char key[WIDTH];
+  snprintf (key, sizeof key, pattern, name);
+  json_object_set_new (json, key, value);
+}
+
+void
+adamix_evaluation_put (json_t *json, const char *pattern, const adamix_evaluation *e)
+{
+  for (int64_t i = 0; i < e->metrics; i++) put (json, pattern, e->name[i], adamix_json_number (e->value[i]));
+  put (json, pattern, "loss", adamix_json_number (e->loss));
+  put (json, pattern, "majority", adamix_json_number (e->majority));
+  put (json, pattern, "samples", json_integer (e->examples));
+}

@@ -59,28 +59,6 @@ put_integer (json_t *json, const char *key, int64_t value)
   json_object_set_new (json, key, json_integer (value));
 }
 
-/* "<split>_<metric>", "<split>_loss", "<split>_samples", "<split>_majority" */
-static void
-put_evaluation (json_t *json, const char *split, const adamix_evaluation *e)
-{
-  enum { WIDTH = 64 };
-  char key[WIDTH];
-  for (int64_t i = 0; i < e->metrics; i++) {
-    snprintf (key, sizeof key, "%s_%s", split, e->name[i]);
-    put (json, key, e->value[i]);
-  }
-  const struct {
-    const char *name;
-    double value;
-  } others[] = { { "loss", e->loss }, { "majority", e->majority } };
-  for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
-    snprintf (key, sizeof key, "%s_%s", split, others[i].name);
-    put (json, key, others[i].value);
-  }
-  snprintf (key, sizeof key, "%s_samples", split);
-  put_integer (json, key, e->examples);
-}
-
 /* Sums over the ranks of what only they know. */
 typedef struct machine_use {
   double memory, wait, comm, step, peak;
@@ -109,8 +87,9 @@ write_results (const adamix_run *run, const adamix_train_results *r, const machi
   put (json, "train_runtime", s->train_seconds);
   put (json, "train_samples_per_second", (double) s->timed_examples / s->train_seconds);
   put (json, "train_tokens_per_second", r->tokens_per_second);
-  if (r->has_dev) put_evaluation (json, "eval", &r->dev);
-  if (r->has_test) put_evaluation (json, "test", &r->test);
+  for (adamix_split split = 0; split < ADAMIX_SPLITS; split++)
+    if (r->evaluation[split].examples)
+      adamix_evaluation_put (json, adamix_split_of (split)->key, &r->evaluation[split]);
   put_integer (json, "steps", s->step);
   put_integer (json, "best_step", r->best_step);
   put_integer (json, "trainable_parameters", run->bank ? adamix_bank_trainable_parameters (&run->shape) : 0);
@@ -136,21 +115,20 @@ evaluate_final (adamix_run *run, adamix_train_results *r)
 {
   const adamix_inference_route merged = { 0 };
   adamix_comm *world = run->args->world;
-  r->has_dev = run->has_dev;
-  r->has_test = run->has_test;
-  if (run->has_dev)
-    ADAMIX_RETURN_IF (adamix_evaluate (world, &run->inference, &run->dev, run->task.metrics, &merged, &r->dev, NULL));
-  if (run->has_test)
-    ADAMIX_RETURN_IF (adamix_evaluate (world, &run->inference, &run->test, run->task.metrics, &merged, &r->test, NULL));
+  for (adamix_split split = ADAMIX_SPLIT_DEV; split < ADAMIX_SPLITS; split++)
+    if (run->data[split].examples)
+      ADAMIX_RETURN_IF (adamix_evaluate (world, &run->inference, &run->data[split], run->task.metrics, &merged,
+                                         &r->evaluation[split], NULL));
   return ADAMIX_OK;
 }
 
 static void
-warn_undefined (adamix_log *log, const char *split, const adamix_evaluation *e)
+warn_undefined (adamix_log *log, adamix_split split, const adamix_evaluation *e)
 {
   for (int64_t i = 0; i < e->metrics; i++)
     if (!isfinite (e->value[i]))
-      adamix_log_warn (log, "%s: %s is undefined for these predictions and is stored as null", split, e->name[i]);
+      adamix_log_warn (log, "%s: %s is undefined for these predictions and is stored as null",
+                       adamix_split_of (split)->name, e->name[i]);
 }
 
 adamix_err
@@ -167,8 +145,8 @@ adamix_run_finish (adamix_run *run, adamix_train_results *r)
   r->best_step = best ? s->best_step : s->step;
   ADAMIX_RETURN_IF (adamix_run_merge (run));
   ADAMIX_RETURN_IF (evaluate_final (run, r));
-  warn_undefined (run->args->log, "dev", &r->dev);
-  warn_undefined (run->args->log, "test", &r->test);
+  for (adamix_split split = 0; split < ADAMIX_SPLITS; split++)
+    warn_undefined (run->args->log, split, &r->evaluation[split]);
   r->train_seconds = s->train_seconds;
   r->tokens_per_second = (double) s->timed_tokens / s->train_seconds;
   r->merged_parameters = run->bank ? adamix_bank_merged_parameters (&run->shape) : 0;

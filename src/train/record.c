@@ -48,12 +48,21 @@ mpi_json (const adamix_comm *world)
 static json_t *
 dataset_json (const adamix_dataset *dataset)
 {
-  if (!dataset) return json_null ();
+  if (!dataset->examples) return json_null ();
   const char *name = strrchr (dataset->path, '/');
   return json_pack ("{s:s, s:s, s:I, s:I, s:I, s:I, s:b}", "file", name ? name + 1 : dataset->path, "sha256",
                     dataset->hash.hex, "examples", (json_int_t) dataset->examples, "tokens",
                     (json_int_t) dataset->offset[dataset->examples], "truncated", (json_int_t) dataset->truncated,
                     "empty", (json_int_t) dataset->empty, "substitute", dataset->substitute);
+}
+
+static json_t *
+data_json (const adamix_dataset *data)
+{
+  json_t *json = json_object ();
+  for (adamix_split split = 0; split < ADAMIX_SPLITS; split++)
+    json_object_set_new (json, adamix_split_of (split)->name, dataset_json (&data[split]));
+  return json;
 }
 
 static json_t *
@@ -71,12 +80,11 @@ adamix_record_write (const adamix_record *r)
   adamix_err err = ADAMIX_OK;
   char *path = NULL;
   json_t *json =
-      json_pack ("{s:s, s:s, s:o, s:o, s:{s:s, s:s}, s:o, s:i, s:i, s:i, s:o, s:{s:o, s:o, s:o}}", "version",
-                 adamix_version (), "revision", adamix_revision (), "config", adamix_options_json (r->args->options),
-                 "cpu", cpu_json (), "kernels", "isa", r->compute->kernels->isa, "gemm",
-                 adamix_gemm_name (r->compute->gemm), "mpi", mpi_json (r->args->world), "ranks", r->args->world->size,
-                 "groups", r->placement->groups, "threads", r->args->threads, "model", model_json (r->model), "data",
-                 "train", dataset_json (r->train), "dev", dataset_json (r->dev), "test", dataset_json (r->test));
+      json_pack ("{s:s, s:s, s:o, s:o, s:{s:s, s:s}, s:o, s:i, s:i, s:i, s:o, s:o}", "version", adamix_version (),
+                 "revision", adamix_revision (), "config", adamix_options_json (r->args->options), "cpu", cpu_json (),
+                 "kernels", "isa", r->compute->kernels->isa, "gemm", adamix_gemm_name (r->compute->gemm), "mpi",
+                 mpi_json (r->args->world), "ranks", r->args->world->size, "groups", r->placement->groups, "threads",
+                 r->args->threads, "model", model_json (r->model), "data", data_json (r->data));
   if (!json) ADAMIX_TRY (adamix_err_set (ADAMIX_ENOMEM, "no memory for the record of the run"));
   /* What the options left to the method or the machine, as it was used. */
   json_t *used = json_object_get (json, "config");

@@ -58,8 +58,8 @@ evaluate_dev (adamix_run *run)
   adamix_snapshot *s = &run->snapshot;
   ADAMIX_RETURN_IF (adamix_run_gather_values (run));
   ADAMIX_RETURN_IF (adamix_run_merge (run));
-  ADAMIX_RETURN_IF (
-      adamix_evaluate (run->args->world, &run->inference, &run->dev, run->task.metrics, &merged, &dev, NULL));
+  ADAMIX_RETURN_IF (adamix_evaluate (run->args->world, &run->inference, &run->data[ADAMIX_SPLIT_DEV], run->task.metrics,
+                                     &merged, &dev, NULL));
   double value = adamix_evaluation_value (&dev, run->task.metric);
   adamix_log_info (run->args->log, "step %lld: dev %s %.4f, loss %.4f", (long long) s->step, run->task.metric, value,
                    dev.loss);
@@ -106,7 +106,8 @@ train (adamix_run *run, adamix_progress *bar)
     show_step (bar, step, &result);
     const int64_t done = step + 1;
     const bool last = done == run->plan.steps, stop = result.stop && !last;
-    const bool evaluate = run->has_dev && (due (done, eval_period) || (last && run->snapshot.best));
+    const bool evaluate =
+        run->data[ADAMIX_SPLIT_DEV].examples && (due (done, eval_period) || (last && run->snapshot.best));
     const bool checkpoint = due (done, save_period) || stop;
     if (evaluate || checkpoint || last) ADAMIX_RETURN_IF (adamix_comm_agree (run->args->world, run->deferred));
     if (evaluate) ADAMIX_RETURN_IF (evaluate_dev (run));

@@ -22,8 +22,7 @@ typedef struct adamix_run {
   adamix_tokenizer *tokenizer;
   adamix_task task;
   adamix_labels labels;
-  adamix_dataset train, dev, test;
-  bool has_dev, has_test;
+  adamix_dataset data[ADAMIX_SPLITS]; /* a split that is not there has no examples */
   adamix_pool pool;
   int64_t outputs, passes;
 

@@ -20,20 +20,17 @@ choose_pool (adamix_run *run)
 }
 
 static adamix_err
-read_split (adamix_run *run, adamix_split split, const char *own, int64_t limit, adamix_dataset *out, bool *found)
+read_split (adamix_run *run, adamix_split split, const char *own, int64_t limit)
 {
   adamix_err err = ADAMIX_OK;
   char *path = NULL;
-  bool substitute = false;
-  if (run->config->task)
-    ADAMIX_TRY (adamix_task_path (&run->task, run->config->data, split, &path, &substitute));
-  else if (own)
+  if (own)
     ADAMIX_TRY (adamix_format (&path, "%s", own));
-  *found = path != NULL;
+  else if (run->config->task)
+    ADAMIX_TRY (adamix_task_path (&run->task, run->config->data, split, &path));
   if (!path) goto done;
-  ADAMIX_TRY (
-      adamix_dataset_read (out, &run->task, path, run->tokenizer, run->config->max_length, limit, &run->labels));
-  out->substitute = substitute;
+  ADAMIX_TRY (adamix_dataset_read (&run->data[split], &run->task, path, run->tokenizer, run->config->max_length, limit,
+                                   &run->labels));
 done:
   free (path);
   return err;
@@ -57,22 +54,22 @@ static adamix_err
 read_data (adamix_run *run)
 {
   const adamix_train_config *c = run->config;
-  bool found;
-  ADAMIX_RETURN_IF (read_split (run, ADAMIX_SPLIT_TRAIN, c->train_file, c->limit_train, &run->train, &found));
-  ADAMIX_RETURN_IF (read_split (run, ADAMIX_SPLIT_DEV, c->dev_file, 0, &run->dev, &run->has_dev));
-  ADAMIX_RETURN_IF (read_split (run, ADAMIX_SPLIT_TEST, c->test_file, 0, &run->test, &run->has_test));
+  adamix_dataset *train = &run->data[ADAMIX_SPLIT_TRAIN], *dev = &run->data[ADAMIX_SPLIT_DEV];
+  const char *const own[ADAMIX_SPLITS] = {
+    [ADAMIX_SPLIT_TRAIN] = c->train_file, [ADAMIX_SPLIT_DEV] = c->dev_file, [ADAMIX_SPLIT_TEST] = c->test_file
+  };
+  for (adamix_split split = 0; split < ADAMIX_SPLITS; split++)
+    ADAMIX_RETURN_IF (read_split (run, split, own[split], split == ADAMIX_SPLIT_TRAIN ? c->limit_train : 0));
   const bool best = c->select == 1;
-  if (best && !run->has_dev) {
-    ADAMIX_RETURN_IF (adamix_dataset_hold_out (&run->train, &run->dev, (uint64_t) c->seed));
-    run->has_dev = true;
+  if (best && !dev->examples) {
+    ADAMIX_RETURN_IF (adamix_dataset_hold_out (train, dev, (uint64_t) c->seed));
     adamix_log_info (run->args->log, "--select best: there is no dev file, a tenth of the training file is held out");
   }
-  tell_dataset (run->args->log, "train", &run->train);
-  if (run->has_dev) tell_dataset (run->args->log, "dev", &run->dev);
-  if (run->has_test) tell_dataset (run->args->log, "test", &run->test);
+  for (adamix_split split = 0; split < ADAMIX_SPLITS; split++)
+    if (run->data[split].examples) tell_dataset (run->args->log, adamix_split_of (split)->name, &run->data[split]);
   run->outputs = run->task.type == ADAMIX_TASK_REGRESSION ? 1 : run->labels.count;
   if (run->task.type == ADAMIX_TASK_CLASSIFICATION && run->outputs < 2)
-    return adamix_err_set (ADAMIX_EDATA, "%s has one label only ('%s'): there is nothing to learn", run->train.path,
+    return adamix_err_set (ADAMIX_EDATA, "%s has one label only ('%s'): there is nothing to learn", train->path,
                            run->labels.name[0]);
   return ADAMIX_OK;
 }
@@ -95,7 +92,7 @@ open_inputs (adamix_run *run)
     return adamix_err_set (ADAMIX_EUSAGE, "--max-length %lld is more than the %lld positions of %s",
                            (long long) c->max_length, (long long) model->positions, c->model);
   ADAMIX_RETURN_IF (read_data (run));
-  ADAMIX_RETURN_IF (adamix_plan_create (&run->plan, c, &run->train, run->args->world->size));
+  ADAMIX_RETURN_IF (adamix_plan_create (&run->plan, c, &run->data[ADAMIX_SPLIT_TRAIN], run->args->world->size));
   return adamix_model_pack (run->model, true);
 }
 
@@ -174,7 +171,8 @@ create_state (adamix_run *run)
   run->fixed = adamix_record_fixed_options (run->args->options);
   /* Model and data may have moved, but they must be the same. */
   json_object_set_new (run->fixed, "model", json_string (adamix_model_hash (run->model)));
-  json_object_set_new (run->fixed, run->config->task ? "data" : "train-file", json_string (run->train.hash.hex));
+  json_object_set_new (run->fixed, run->config->task ? "data" : "train-file",
+                       json_string (run->data[ADAMIX_SPLIT_TRAIN].hash.hex));
   return ADAMIX_OK;
 }
 
@@ -204,9 +202,7 @@ open_files (adamix_run *run)
                            .model = run->model,
                            .compute = &run->compute,
                            .placement = &run->placement,
-                           .train = &run->train,
-                           .dev = run->has_dev ? &run->dev : NULL,
-                           .test = run->has_test ? &run->test : NULL,
+                           .data = run->data,
                            .labels = &run->labels };
   ADAMIX_RETURN_IF (adamix_record_write (&record));
   return adamix_metrics_open (&run->metrics, run->config->output, run->snapshot.step);
@@ -293,9 +289,7 @@ adamix_run_close (adamix_run *run)
   adamix_params_destroy (&run->shared);
   adamix_plan_destroy (&run->plan);
   adamix_placement_destroy (&run->placement);
-  adamix_dataset_destroy (&run->test);
-  adamix_dataset_destroy (&run->dev);
-  adamix_dataset_destroy (&run->train);
+  for (adamix_split split = 0; split < ADAMIX_SPLITS; split++) adamix_dataset_destroy (&run->data[split]);
   adamix_labels_destroy (&run->labels);
   adamix_tokenizer_destroy (run->tokenizer);
   adamix_model_destroy (run->model);

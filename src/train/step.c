@@ -9,7 +9,7 @@ pack (adamix_run *run, int64_t step)
   const adamix_plan *plan = &run->plan;
   const int rank = run->args->world->rank;
   const int64_t first = plan->first[rank], n = plan->first[rank + 1] - first;
-  adamix_batch_pack (&run->batch, &run->train, plan->dealt + first, n);
+  adamix_batch_pack (&run->batch, plan->train, plan->dealt + first, n);
   if (!run->inserted || n == 0) return;
   adamix_route_context context = { .seed = (uint64_t) run->config->seed,
                                    .step = step,
@@ -41,8 +41,8 @@ differentiate (adamix_run *run, int64_t step, int64_t batch, adamix_loss *loss)
   adamix_loss_args loss_args = { .examples = run->batch.sequences,
                                  .outputs = run->outputs,
                                  .passes = run->passes,
-                                 .label = run->train.label ? run->batch.label : NULL,
-                                 .target = run->train.target ? run->batch.target : NULL,
+                                 .label = run->plan.train->label ? run->batch.label : NULL,
+                                 .target = run->plan.train->target ? run->batch.target : NULL,
                                  .scale = 1.0 / (double) batch,
                                  .consistency = run->passes == 2 ? run->config->consistency : 0 };
   adamix_view dz = adamix_view_of (run->dz, z.rows, z.cols);

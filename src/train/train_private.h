@@ -78,7 +78,7 @@ typedef struct adamix_record {
   const adamix_model *model;
   const adamix_compute *compute;
   const adamix_placement *placement;
-  const adamix_dataset *train, *dev, *test; /* NULL: none */
+  const adamix_dataset *data; /* [ADAMIX_SPLITS]; one that is not there has no examples */
   const adamix_labels *labels;
 } adamix_record;
 /* RUN/run.json.  Local: one rank does it. */
