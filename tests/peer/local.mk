@@ -1,0 +1,15 @@
+# tests/peer: side by side with PyTorch, transformers, tokenizers and scikit-learn.  `make check-peer` runs them in a
+# virtual environment of its own; `make check` needs no Python.
+PEER_TESTS = %D%/test_tasks.py
+peer_programs =
+EXTRA_PROGRAMS += $(peer_programs)
+EXTRA_DIST += $(PEER_TESTS) %D%/check.sh %D%/make_unicode_exceptions.py %D%/requirements.txt %D%/run-python.sh %D%/tap.py \
+  %D%/tasks.py %D%/test_tokens.py
+
+check-peer: all $(peer_programs)
+	+@MAKE="$(MAKE)" $(BASH_PROGRAM) $(srcdir)/tests/peer/check.sh "$(abs_top_srcdir)" "$(abs_top_builddir)" $(PEER_TESTS)
+.PHONY: check-peer
+CLEANFILES += $(peer_programs) $(PEER_TESTS:.py=.log) $(PEER_TESTS:.py=.trs) peer-suite.log
+
+distclean-local:
+	rm -rf peer-venv peer-venv.log peer-pip.log
