@@ -94,8 +94,9 @@ typedef struct adamix_route_context {
   int64_t step, shard;    /* shard 0 in replicated placement */
   int64_t passes, tokens; /* rows of a pass */
   int64_t sequences;
-  const int64_t *offset; /* [sequences + 1], rows of the sequences within a pass */
-  const int64_t *sample; /* [sequences] global numbers of the examples */
+  const int64_t *offset;     /* [sequences + 1], rows of the sequences within a pass */
+  const int64_t *sample;     /* [sequences] global numbers of the examples */
+  const int32_t *prescribed; /* [passes,L,2] expert numbers, Down then Up; NULL but for "prescribed"; view */
 } adamix_route_context;
 
 /* A row of the table of routing policies: fills the route of one step. */
@@ -108,7 +109,8 @@ typedef struct adamix_route_policy {
 } adamix_route_policy;
 
 /* "stochastic" (AdaMix, section 3.1: one draw a pass, layer and projection, uniform among the local experts, Down and Up
- * independent), and for inference "stochastic-sentence" and "stochastic-token" (one draw a sentence or token).
+ * independent), "prescribed" (the experts that context->prescribed names; they have to be local), and for inference
+ * "stochastic-sentence" and "stochastic-token" (one draw a sentence or token).
  * Draws are keyed by (seed, step, pass, layer, projection) and the shard, the sample, or the sample and its token: the
  * finer ones do not depend on how examples are cut into batches and shards.  NULL for an unknown name. */
 const adamix_route_policy *adamix_route_policy_find (const char *name);
@@ -129,12 +131,19 @@ adamix_insertion *adamix_inserted_bank_insertion (adamix_inserted_bank *inserted
 
 /* ---- the loss ---------------------------------------------------------------------------------------------------------- */
 
+/* What the gradient of the consistency term lets through. */
+typedef enum adamix_consistency_gradient {
+  ADAMIX_CONSISTENCY_STOP, /* the other pass is a fixed target (the published code) */
+  ADAMIX_CONSISTENCY_BOTH  /* the derivative of the whole term */
+} adamix_consistency_gradient;
+
 typedef struct adamix_loss_args {
   int64_t examples, outputs, passes; /* n, K; passes 1 or 2 */
   const int32_t *label;              /* [n], or NULL: regression */
   const float *target;               /* [n], or NULL */
   double scale;                      /* 1 / B of the global batch: sums over ranks give the mean */
   double consistency;                /* weight; 0 with one pass */
+  adamix_consistency_gradient gradient;
 } adamix_loss_args;
 
 typedef struct adamix_loss {
@@ -142,7 +151,11 @@ typedef struct adamix_loss {
 } adamix_loss;
 
 /* Task loss on pass 1 and consistency between passes 1 and 2 (AdaMix, section 3.2; p = softmax z, sg = stop-gradient):
- *   L = CE (z1, y) + c/2 [KL (sg p2 || p1) + KL (sg p1 || p2)]   dz1 += c/2 (p1 - p2)   dz2 = c/2 (p2 - p1)
+ *   STOP  L = CE (z1, y) + c/2 [KL (sg p2 || p1) + KL (sg p1 || p2)]   dz1 += c/2 (p1 - p2)   dz2 = c/2 (p2 - p1)
+ *   BOTH  L = CE (z1, y) + c/2 [KL (p2 || p1) + KL (p1 || p2)], the same value.  With d = log p1 - log p2:
+ *         dKL (p2 || p1) / dz1 = p1 - p2   dKL (p1 || p2) / dz1 = p1 (d - KL (p1 || p2)), elementwise, hence
+ *         dz1 += c/2 [p1 - p2 + p1 ( d - KL (p1 || p2))]
+ *         dz2  = c/2 [p2 - p1 + p2 (-d - KL (p2 || p1))]
  * Regression (K = 1): mean squared error on pass 1, no consistency term.
  * z, dz [passes * n, K], pass after pass; dz is overwritten.  `consistency` in *out holds the weight already. */
 void adamix_loss_compute (const adamix_loss_args *args, adamix_view z, adamix_view dz, adamix_loss *out);

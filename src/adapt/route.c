@@ -8,6 +8,7 @@
 
 static const adamix_route_policy *const policies[] = {
   &adamix_route_stochastic,
+  &adamix_route_prescribed,
   &adamix_route_sentence,
   &adamix_route_token,
 };

@@ -25,6 +25,7 @@ enum { ADAMIX_DRAW_BATCH, ADAMIX_DRAW_SENTENCE, ADAMIX_DRAW_TOKEN };
  * (step, source, pass << 24 | layer << 8 | projection, unit); `source` is a shard or a sample. */
 void adamix_route_draw (const adamix_route_part *part, int64_t rows, int64_t source, int64_t unit);
 
-extern const adamix_route_policy adamix_route_stochastic, adamix_route_sentence, adamix_route_token;
+extern const adamix_route_policy adamix_route_stochastic, adamix_route_sentence, adamix_route_token,
+    adamix_route_prescribed;
 
 #endif

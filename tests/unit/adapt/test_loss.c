@@ -96,6 +96,44 @@ Test (loss, gradient_is_the_derivative_with_still_targets)
   }
 }
 
+/* Nothing stands still: the gradient is that of the value. */
+Test (loss, gradient_of_both_is_the_whole_derivative)
+{
+  adamix_loss_args args = args_of (2);
+  adamix_loss stop, both;
+  double z64[2 * N * K];
+  for (int e = 0; e < 2 * N * K; e++) z64[e] = z[e];
+  adamix_loss_compute (&args, adamix_view_of (z, 2 * N, K), adamix_view_of (dz, 2 * N, K), &stop);
+  args.gradient = ADAMIX_CONSISTENCY_BOTH;
+  adamix_loss_compute (&args, adamix_view_of (z, 2 * N, K), adamix_view_of (dz, 2 * N, K), &both);
+  cr_expect (both.task == stop.task && both.consistency == stop.consistency, "the value is that of the other form");
+  for (int e = 0; e < 2 * N * K; e++) {
+    const double step = 1e-5, here = z64[e];
+    z64[e] = here + step;
+    double plus = loss_at (z64, z64);
+    z64[e] = here - step;
+    double minus = loss_at (z64, z64);
+    z64[e] = here;
+    double expected = (plus - minus) / (2 * step);
+    cr_expect (fabs (dz[e] - expected) < 1e-9 + 3 * FLT_EPSILON * (scale + fabs (expected)), "logit %d", e);
+  }
+}
+
+/* Two classes with p1 = (1/2, 1/2) and p2 = (3/4, 1/4), so that by hand KL (p2 || p1) + KL (p1 || p2) =
+ * (1/4) log 3 and both gradients of the fixed-target form are 1/4; the weight is 2 * 1/2. */
+Test (loss, has_the_value_and_gradient_of_the_published_form)
+{
+  const int32_t first[1] = { 0 };
+  float two[4] = { 0, 0, (float) log (3), 0 }, gradient[4];
+  adamix_loss_args args = { .examples = 1, .outputs = 2, .passes = 2, .label = first, .scale = 1, .consistency = 2 };
+  adamix_loss loss;
+  adamix_loss_compute (&args, adamix_view_of (two, 2, 2), adamix_view_of (gradient, 2, 2), &loss);
+  cr_expect (fabs (loss.task - log (2)) < FLT_EPSILON);
+  cr_expect (fabs (loss.consistency - log (3) / 4) < FLT_EPSILON);
+  const double expected[4] = { -0.5 - 0.25, 0.5 + 0.25, 0.25, -0.25 };
+  for (int e = 0; e < 4; e++) cr_expect (fabs (gradient[e] - expected[e]) < 2 * FLT_EPSILON, "logit %d", e);
+}
+
 Test (loss, of_one_pass_is_cross_entropy)
 {
   adamix_loss_args args = args_of (1);

@@ -6,6 +6,7 @@
 enum { L = 2, M = 4, PASSES = 2, SEQUENCES = 3, TOKENS = 9 };
 
 static const int64_t offset[SEQUENCES + 1] = { 0, 2, 3, 9 }, sample[SEQUENCES] = { 40, 7, 11 };
+static const int32_t prescribed[PASSES * L * ADAMIX_PROJECTIONS] = { 3, 0, 1, 1, 2, 2, 0, 3 };
 static bank_fixture fixture;
 static adamix_route route;
 
@@ -29,7 +30,7 @@ TestSuite (route, .init = set_up, .fini = tear_down);
 static adamix_route_context
 context_of (int64_t step, int64_t shard)
 {
-  return (adamix_route_context){ 5, step, shard, PASSES, TOKENS, SEQUENCES, offset, sample };
+  return (adamix_route_context){ 5, step, shard, PASSES, TOKENS, SEQUENCES, offset, sample, prescribed };
 }
 
 /* The slot that serves a row. */
@@ -49,12 +50,13 @@ fill (const char *name, int64_t step, int64_t shard)
   adamix_route_policy_find (name)->fill (fixture.bank, &context, &route);
 }
 
-static const char *const names[] = { "stochastic", "stochastic-sentence", "stochastic-token" };
+static const char *const names[] = { "stochastic", "stochastic-sentence", "stochastic-token", "prescribed" };
+#define NAMES (sizeof names / sizeof *names)
 
 Test (route, covers_all_rows_once_in_as_few_spans_as_needed)
 {
   cr_expect (eq (ptr, (void *) adamix_route_policy_find ("topk"), NULL));
-  for (int n = 0; n < 3; n++)
+  for (size_t n = 0; n < NAMES; n++)
     for (int64_t step = 0; step < 20; step++) {
       fill (names[n], step, 0);
       for (int p = 0; p < ADAMIX_PROJECTIONS; p++)
@@ -138,6 +140,33 @@ Test (route, shard_and_sample_key_the_draws)
   cr_expect (eq (i64, sentence_differs, 0), "a sentence keeps its experts wherever it is computed");
 }
 
+/* [pass][layer] = [down, up] */
+Test (route, prescribed_is_what_was_given)
+{
+  fill ("prescribed", 1, 1);
+  for (int64_t pass = 0; pass < PASSES; pass++)
+    for (int64_t i = 0; i < L; i++)
+      for (int p = 0; p < ADAMIX_PROJECTIONS; p++)
+        for (int64_t row = pass * TOKENS; row < (pass + 1) * TOKENS; row++)
+          cr_assert (eq (i64, slot_of (p, i, row), prescribed[(pass * L + i) * ADAMIX_PROJECTIONS + p]));
+}
+
+/* Numbers are of the run, slots of the rank. */
+Test (route, prescribed_numbers_find_their_slots)
+{
+  const bool owned[L * M] = { true, true, false, true, true, true, true, false };
+  adamix_bank_shape shape = { .layers = L, .hidden = 4, .bottleneck = 2, .experts = M, .share = ADAMIX_SHARE_UP };
+  const int32_t experts[L * ADAMIX_PROJECTIONS] = { 3, 0, 2, 0 };
+  adamix_route_context context = { 5, 0, 0, 1, TOKENS, SEQUENCES, offset, sample, experts };
+  bank_fixture part;
+  bank_fixture_open (&part, &shape, owned);
+  adamix_route_policy_find ("prescribed")->fill (part.bank, &context, &route);
+  cr_expect (eq (i64, slot_of (ADAMIX_DOWN, 0, 0), 2));
+  cr_expect (eq (i64, slot_of (ADAMIX_DOWN, 1, 0), 2));
+  cr_expect (eq (i64, slot_of (ADAMIX_UP, 0, 0), 0), "a shared projection has one slot");
+  bank_fixture_close (&part);
+}
+
 Test (route, fixed_sends_all_rows_to_one_slot)
 {
   adamix_route_fixed (fixture.bank, 9, 6, &route);
@@ -151,8 +180,8 @@ Test (route, fixed_sends_all_rows_to_one_slot)
 Test (route, of_no_rows_is_empty)
 {
   const int64_t none[1] = { 0 };
-  adamix_route_context context = { 5, 1, 0, PASSES, 0, 0, none, NULL };
-  for (int n = 0; n < 3; n++) {
+  adamix_route_context context = { 5, 1, 0, PASSES, 0, 0, none, NULL, prescribed };
+  for (size_t n = 0; n < NAMES; n++) {
     adamix_route_policy_find (names[n])->fill (fixture.bank, &context, &route);
     cr_expect (eq (i64, route.count[ADAMIX_DOWN][0], 0));
   }
