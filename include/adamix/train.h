@@ -38,9 +38,11 @@ typedef struct adamix_train_config {
   const char *train_file, *dev_file, *test_file, *text_column, *pair_column, *label_column;
   int task_type; /* adamix_task_type */
   const char *method, *route, *merge, *placement;
+  const char *order_file, *routes_file; /* NULL: drawn */
   int64_t experts, rank;
   int share; /* adamix_share */
   double consistency;
+  int consistency_gradient; /* adamix_consistency_gradient */
   int64_t experts_per_rank;
   double epochs;
   int64_t max_steps, batch;

@@ -60,6 +60,12 @@ static const adamix_option train_options[] = {
   CHOICE ("share", share, "down", "none|down|up|both", "projections with one copy for all experts"),
   STRING ("route", route, "stochastic", "stochastic", "routing policy in training"),
   REAL ("consistency", consistency, "1.0", 0, 1e6, "weight of the consistency loss"),
+  CHOICE ("consistency-gradient", consistency_gradient, "stop", "stop|both",
+          "stop: each pass is a fixed target of the other (the published code); both: the term's whole derivative"),
+  STRING ("order-file", order_file, NULL, "FILE",
+          "JSON lines, one a step: [record, ...] from 0, in place of the shuffled order (docs/parity.md)"),
+  STRING ("routes-file", routes_file, NULL, "FILE",
+          "JSON lines, one a step: [pass][layer] = [down, up] experts, in place of drawn ones (docs/parity.md)"),
   STRING ("merge", merge, "average", "average", "how the experts become one module"),
   STRING ("placement", placement, "owned", "owned|replicated", "which ranks hold which experts"),
   INTEGER ("experts-per-rank", experts_per_rank, "2", 1, 1024, "K, experts a rank owns at least (owned placement)"),
@@ -108,7 +114,7 @@ typedef struct adamix_recipe {
   } setting[16];
 } adamix_recipe;
 
-/* The paper's recipes are those published for MNLI (REFERENCE.md section 2: batch 64, wd 0.1, warm-up 6 %, Up shared). */
+/* The paper's recipes are those published for MNLI. */
 static const adamix_recipe recipes[] = {
   { "support",
     { { "task", "banking77" },
@@ -129,6 +135,22 @@ static const adamix_recipe recipes[] = {
       { "lr", "4e-4" },
       { "epochs", "40" },
       { "batch", "64" },
+      { "weight-decay", "0.1" },
+      { "warmup", "0.06" },
+      { "max-length", "128" },
+      { "select", "best" },
+      { NULL, NULL } } },
+  { "paper-roberta-large",
+    { { "method", "adamix" },
+      { "experts", "4" },
+      { "rank", "16" },
+      { "share", "up" },
+      { "lr", "3e-4" },
+      { "epochs", "20" },
+      { "batch", "64" },
+      { "weight-decay", "0.1" },
+      { "warmup", "0.06" },
+      { "max-length", "128" },
       { "select", "best" },
       { NULL, NULL } } },
 };
@@ -218,6 +240,51 @@ check_required (const adamix_train_config *c)
   return ADAMIX_OK;
 }
 
+/* Prescribed routes leave nothing to draw, and need modules to lead to. */
+static adamix_err
+check_routes (const adamix_train_config *c, const adamix_options *options)
+{
+  if (!c->routes_file) return ADAMIX_OK;
+  if (!adamix_method_find (c->method)->modules)
+    return adamix_err_set (ADAMIX_EUSAGE, "--routes-file says which modules serve a step, but --method %s has none",
+                           c->method);
+  if (adamix_options_source (options, "route") != ADAMIX_SOURCE_DEFAULT)
+    return adamix_err_set (ADAMIX_EUSAGE, "--routes-file and --route contradict each other; give one of them");
+  return ADAMIX_OK;
+}
+
+/* Options that say nothing to a method that lacks something. */
+static const struct {
+  const char *option;
+  size_t needs; /* offset of a bool in adamix_method */
+} options_of_methods[] = {
+  { "rank", offsetof (adamix_method, modules) },
+  { "experts", offsetof (adamix_method, many) },
+  { "share", offsetof (adamix_method, many) },
+  { "route", offsetof (adamix_method, many) },
+  { "merge", offsetof (adamix_method, many) },
+  { "placement", offsetof (adamix_method, many) },
+  { "experts-per-rank", offsetof (adamix_method, many) },
+  { "consistency", offsetof (adamix_method, consistency) },
+  { "consistency-gradient", offsetof (adamix_method, consistency) },
+};
+
+void
+adamix_train_config_warn (const adamix_train_config *config, const adamix_options *options, adamix_log *log)
+{
+  enum { WIDTH = 256 };
+  char names[WIDTH] = "";
+  const char *method = (const char *) adamix_method_find (config->method);
+  for (size_t i = 0; i < sizeof options_of_methods / sizeof *options_of_methods; i++) {
+    const char *option = options_of_methods[i].option;
+    const bool used = *(const bool *) (method + options_of_methods[i].needs);
+    if (used || adamix_options_source (options, option) <= ADAMIX_SOURCE_RECIPE) continue;
+    const size_t length = strlen (names);
+    snprintf (names + length, sizeof names - length, "%s--%s", length ? ", " : "", option);
+  }
+  if (*names) adamix_log_warn (log, "--method %s has no use for %s", config->method, names);
+}
+
 adamix_err
 adamix_train_config_check (adamix_train_config *c, const adamix_options *options)
 {
@@ -225,6 +292,7 @@ adamix_train_config_check (adamix_train_config *c, const adamix_options *options
   ADAMIX_RETURN_IF (check_sources (c, options));
   ADAMIX_RETURN_IF (check_period ("eval-every", c->eval_every));
   ADAMIX_RETURN_IF (check_period ("save-every", c->save_every));
+  ADAMIX_RETURN_IF (check_routes (c, options));
   if (c->resume && c->force)
     return adamix_err_set (ADAMIX_EUSAGE,
                            "--resume and --force contradict each other: one continues the run in --output, "

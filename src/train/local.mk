@@ -10,6 +10,7 @@ libadamix_la_SOURCES += \
   %D%/module.c \
   %D%/optimizer.c \
   %D%/plan.c \
+  %D%/prescribed.c \
   %D%/record.c \
   %D%/run.c \
   %D%/run_private.h \

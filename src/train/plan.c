@@ -20,16 +20,45 @@ measure (adamix_plan *plan)
     plan->longest = MAX (plan->longest, plan->train->offset[i + 1] - plan->train->offset[i]);
 }
 
+/* The next batch of the epoch's permutation. */
+static int64_t
+choose_shuffled (adamix_plan *plan, int64_t step, const int64_t **chosen)
+{
+  const int64_t epoch = step / plan->steps_per_epoch, begin = step % plan->steps_per_epoch * plan->batch;
+  const int64_t left = plan->train->examples - begin;
+  if (epoch != plan->epoch) {
+    adamix_order_epoch (plan->seed, epoch, plan->train->examples, plan->order);
+    plan->epoch = epoch;
+  }
+  *chosen = plan->order + begin;
+  return left < plan->batch ? left : plan->batch;
+}
+
+/* The step's line of --order-file. */
+static int64_t
+choose_prescribed (adamix_plan *plan, int64_t step, const int64_t **chosen)
+{
+  const adamix_prescribed_order *p = &plan->prescribed;
+  *chosen = p->record + p->first[step];
+  return p->first[step + 1] - p->first[step];
+}
+
 adamix_err
 adamix_plan_create (adamix_plan *out, const adamix_train_config *config, const adamix_dataset *train, int shards)
 {
   adamix_err err = ADAMIX_OK;
-  *out = (adamix_plan){
-    .train = train, .seed = (uint64_t) config->seed, .batch = config->batch, .shards = shards, .epoch = -1
-  };
+  *out = (adamix_plan){ .train = train,
+                        .seed = (uint64_t) config->seed,
+                        .batch = config->batch,
+                        .shards = shards,
+                        .choose = config->order_file ? choose_prescribed : choose_shuffled,
+                        .epoch = -1 };
   out->steps_per_epoch = (train->examples + config->batch - 1) / config->batch;
   out->steps = config->max_steps ? config->max_steps : (int64_t) (config->epochs * (double) out->steps_per_epoch);
   out->steps = MAX (out->steps, 1);
+  if (config->order_file)
+    ADAMIX_TRY (adamix_prescribed_order_read (&out->prescribed, config->order_file, out->steps, config->batch,
+                                              train->examples));
   ADAMIX_TRY (ADAMIX_ALLOC (out->order, train->examples));
   ADAMIX_TRY (ADAMIX_ALLOC (out->dealt, config->batch));
   ADAMIX_TRY (ADAMIX_ALLOC (out->scratch, config->batch));
@@ -48,19 +77,15 @@ adamix_plan_destroy (adamix_plan *plan)
   free (plan->scratch);
   free (plan->dealt);
   free (plan->order);
+  adamix_prescribed_order_destroy (&plan->prescribed);
   *plan = (adamix_plan){ 0 };
 }
 
 int64_t
 adamix_plan_cut (adamix_plan *plan, int64_t step)
 {
-  int64_t epoch = step / plan->steps_per_epoch;
-  if (epoch != plan->epoch) {
-    adamix_order_epoch (plan->seed, epoch, plan->train->examples, plan->order);
-    plan->epoch = epoch;
-  }
-  int64_t begin = step % plan->steps_per_epoch * plan->batch;
-  int64_t n = plan->train->examples - begin < plan->batch ? plan->train->examples - begin : plan->batch;
-  adamix_shard_cut (plan->train, plan->order + begin, n, plan->shards, plan->dealt, plan->first, plan->scratch);
+  const int64_t *chosen;
+  const int64_t n = plan->choose (plan, step, &chosen);
+  adamix_shard_cut (plan->train, chosen, n, plan->shards, plan->dealt, plan->first, plan->scratch);
   return n;
 }

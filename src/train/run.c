@@ -127,6 +127,7 @@ announce (const adamix_run *run)
   const adamix_train_config *c = run->config;
   adamix_log *log = run->args->log;
   const adamix_comm *world = run->args->world;
+  adamix_train_config_warn (c, run->args->options, log);
   adamix_log_info (log, "%s on %d rank%s x %d thread%s, %d expert group%s; %s, %s kernels", c->method, world->size,
                    world->size == 1 ? "" : "s", run->args->threads, run->args->threads == 1 ? "" : "s",
                    run->placement.groups, run->placement.groups == 1 ? "" : "s", adamix_gemm_name (run->compute.gemm),

@@ -28,6 +28,7 @@ typedef struct adamix_run {
 
   adamix_placement placement;
   adamix_plan plan;
+  adamix_prescribed_routes routes;
 
   /* What this rank trains. */
   adamix_bank_shape shape;

@@ -74,6 +74,50 @@ read_data (adamix_run *run)
   return ADAMIX_OK;
 }
 
+/* Sizes of the bank, and how often a batch goes through the model. */
+static void
+shape_run (adamix_run *run)
+{
+  const adamix_train_config *c = run->config;
+  const adamix_model_config *model = adamix_model_config_of (run->model);
+  run->shape = (adamix_bank_shape){ .layers = model->layers,
+                                    .hidden = model->hidden,
+                                    .bottleneck = c->rank,
+                                    .experts = c->experts,
+                                    .share = (adamix_share) c->share,
+                                    .activation = ADAMIX_ACTIVATION_GELU };
+  /* Without a term between the passes the second one would change nothing. */
+  const bool two = run->method->consistency && c->consistency > 0 && run->task.type == ADAMIX_TASK_CLASSIFICATION;
+  run->passes = two ? 2 : 1;
+}
+
+static adamix_placement_args
+placement_args (const adamix_run *run)
+{
+  const adamix_train_config *c = run->config;
+  return (adamix_placement_args){ .layers = run->shape.layers,
+                                  .experts = c->experts,
+                                  .experts_per_rank = c->experts_per_rank,
+                                  .seed = (uint64_t) c->seed };
+}
+
+/* One prescribed route cannot serve groups that own different experts. */
+static adamix_err
+read_routes (adamix_run *run)
+{
+  const adamix_train_config *c = run->config;
+  const adamix_placement_args placement = placement_args (run);
+  if (!c->routes_file) return ADAMIX_OK;
+  const int groups = adamix_placement_policy_find (c->placement)->groups (&placement, run->args->world->size);
+  if (groups > 1)
+    return adamix_err_set (ADAMIX_EUSAGE,
+                           "--routes-file gives one route for all ranks, but --placement %s forms %d groups with "
+                           "experts of their own; use --placement replicated",
+                           c->placement, groups);
+  run->route = adamix_route_policy_find ("prescribed");
+  return adamix_prescribed_routes_read (&run->routes, c->routes_file, run->plan.steps, run->passes, &run->shape);
+}
+
 static adamix_err
 open_inputs (adamix_run *run)
 {
@@ -93,6 +137,8 @@ open_inputs (adamix_run *run)
                            (long long) c->max_length, (long long) model->positions, c->model);
   ADAMIX_RETURN_IF (read_data (run));
   ADAMIX_RETURN_IF (adamix_plan_create (&run->plan, c, &run->data[ADAMIX_SPLIT_TRAIN], run->args->world->size));
+  shape_run (run);
+  ADAMIX_RETURN_IF (read_routes (run));
   return adamix_model_pack (run->model, true);
 }
 
@@ -173,6 +219,8 @@ create_state (adamix_run *run)
   json_object_set_new (run->fixed, "model", json_string (adamix_model_hash (run->model)));
   json_object_set_new (run->fixed, run->config->task ? "data" : "train-file",
                        json_string (run->data[ADAMIX_SPLIT_TRAIN].hash.hex));
+  json_object_set_new (run->fixed, "order-file", json_string (run->plan.prescribed.hash.hex));
+  json_object_set_new (run->fixed, "routes-file", json_string (run->routes.hash.hex));
   return ADAMIX_OK;
 }
 
@@ -203,6 +251,8 @@ open_files (adamix_run *run)
                            .compute = &run->compute,
                            .placement = &run->placement,
                            .data = run->data,
+                           .order = &run->plan.prescribed.hash,
+                           .routes = &run->routes.hash,
                            .labels = &run->labels };
   ADAMIX_RETURN_IF (adamix_record_write (&record));
   return adamix_metrics_open (&run->metrics, run->config->output, run->snapshot.step);
@@ -242,19 +292,7 @@ adamix_run_open (adamix_run *run, const adamix_train_args *args, bool *finished)
   ADAMIX_TRY (adamix_comm_agree (world, open_inputs (run)));
   ADAMIX_TRY (prepare_folder (run, finished));
   if (*finished) goto done;
-  const adamix_model_config *model = adamix_model_config_of (run->model);
-  run->shape = (adamix_bank_shape){ .layers = model->layers,
-                                    .hidden = model->hidden,
-                                    .bottleneck = c->rank,
-                                    .experts = c->experts,
-                                    .share = (adamix_share) c->share,
-                                    .activation = ADAMIX_ACTIVATION_GELU };
-  /* Without a term between the passes the second one would change nothing. */
-  bool two = run->method->consistency && c->consistency > 0 && run->task.type == ADAMIX_TASK_CLASSIFICATION;
-  run->passes = two ? 2 : 1;
-  adamix_placement_args placement = {
-    .layers = model->layers, .experts = c->experts, .experts_per_rank = c->experts_per_rank, .seed = (uint64_t) c->seed
-  };
+  const adamix_placement_args placement = placement_args (run);
   ADAMIX_TRY (
       adamix_placement_create (&run->placement, adamix_placement_policy_find (c->placement), &placement, world));
   ADAMIX_TRY (adamix_comm_agree (world, create_state (run)));
@@ -287,6 +325,7 @@ adamix_run_close (adamix_run *run)
   adamix_bank_destroy (run->bank);
   adamix_params_destroy (&run->experts);
   adamix_params_destroy (&run->shared);
+  adamix_prescribed_routes_destroy (&run->routes);
   adamix_plan_destroy (&run->plan);
   adamix_placement_destroy (&run->placement);
   for (adamix_split split = 0; split < ADAMIX_SPLITS; split++) adamix_dataset_destroy (&run->data[split]);

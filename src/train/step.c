@@ -19,6 +19,7 @@ pack (adamix_run *run, int64_t step)
                                    .sequences = n,
                                    .offset = run->batch.offset,
                                    .sample = run->batch.sample };
+  if (run->routes.expert) context.prescribed = run->routes.expert + step * run->routes.size;
   run->route->fill (run->bank, &context, adamix_inserted_bank_route (run->inserted));
 }
 
@@ -44,7 +45,8 @@ differentiate (adamix_run *run, int64_t step, int64_t batch, adamix_loss *loss)
                                  .label = run->plan.train->label ? run->batch.label : NULL,
                                  .target = run->plan.train->target ? run->batch.target : NULL,
                                  .scale = 1.0 / (double) batch,
-                                 .consistency = run->passes == 2 ? run->config->consistency : 0 };
+                                 .consistency = run->passes == 2 ? run->config->consistency : 0,
+                                 .gradient = (adamix_consistency_gradient) run->config->consistency_gradient };
   adamix_view dz = adamix_view_of (run->dz, z.rows, z.cols);
   adamix_loss_compute (&loss_args, z, dz, loss);
   if (run->inserted) dhidden = adamix_workspace_gradient (run->workspace, hidden.rows);

@@ -6,7 +6,7 @@
 
 #include <stdlib.h>
 
-#define RECIPE_NAMES "support|paper-bert-base"
+#define RECIPE_NAMES "support|paper-bert-base|paper-roberta-large"
 
 /* Files of a run and of its folders. */
 #define FILE_RUN_RECORD     "run.json"
@@ -25,18 +25,50 @@
 /* Steps between two evaluations or checkpoints; 0 is never.  False if the text is none of the three forms. */
 bool adamix_period_parse (const char *text, int64_t steps_per_epoch, int64_t *period);
 
+/* One warning that names the options given, by file or command line, that the method has no use for. */
+void adamix_train_config_warn (const adamix_train_config *config, const adamix_options *options, adamix_log *log);
+
+/* ---- prescribed.c: files that say which examples and experts a step uses (formats: docs/parity.md) ---- */
+
+/* Records record[first[t]] .. record[first[t + 1]] of step t. */
+typedef struct adamix_prescribed_order {
+  int64_t *record, *first; /* first: [steps + 1] */
+  adamix_sha256 hash;      /* of the file; "" without one */
+} adamix_prescribed_order;
+
+/* The first `steps` lines of --order-file: 1 to `batch` of `examples` records each, none twice in a line.
+ * Errors: EIO; EFORMAT and EDATA naming file, line and value; EDATA for a file that is too short. */
+adamix_err adamix_prescribed_order_read (adamix_prescribed_order *out, const char *path, int64_t steps, int64_t batch,
+                                         int64_t examples);
+void adamix_prescribed_order_destroy (adamix_prescribed_order *order);
+
+typedef struct adamix_prescribed_routes {
+  int32_t *expert; /* [steps, passes, L, 2]; NULL: routes are drawn */
+  int64_t size;    /* of a step: passes * L * 2 */
+  adamix_sha256 hash;
+} adamix_prescribed_routes;
+
+/* The first `steps` lines of --routes-file for a bank of this shape.  Errors as above. */
+adamix_err adamix_prescribed_routes_read (adamix_prescribed_routes *out, const char *path, int64_t steps,
+                                          int64_t passes, const adamix_bank_shape *shape);
+void adamix_prescribed_routes_destroy (adamix_prescribed_routes *routes);
+
 /* ---- plan.c: all that is known before the first step ---- */
 
-typedef struct adamix_plan {
+typedef struct adamix_plan adamix_plan;
+struct adamix_plan {
   const adamix_dataset *train; /* borrowed */
   uint64_t seed;
   int64_t batch, steps_per_epoch, steps; /* B; of an epoch; in all */
   int shards;
   int64_t shard_tokens, shard_sequences, longest; /* the largest shard of any step; the longest sequence */
-  int64_t epoch;                                  /* whose permutation `order` holds; -1: none yet */
-  int64_t *order;                                 /* [examples] */
-  int64_t *dealt, *first, *scratch;               /* [batch], [shards + 1], [batch] of the step last cut */
-} adamix_plan;
+  /* Where a step's examples come from: how many, and a view of their numbers. */
+  int64_t (*choose) (adamix_plan *plan, int64_t step, const int64_t **chosen);
+  adamix_prescribed_order prescribed;
+  int64_t epoch;                    /* whose permutation `order` holds; -1: none yet */
+  int64_t *order;                   /* [examples] */
+  int64_t *dealt, *first, *scratch; /* [batch], [shards + 1], [batch] of the step last cut */
+};
 
 adamix_err adamix_plan_create (adamix_plan *out, const adamix_train_config *config, const adamix_dataset *train,
                                int shards);
@@ -78,7 +110,8 @@ typedef struct adamix_record {
   const adamix_model *model;
   const adamix_compute *compute;
   const adamix_placement *placement;
-  const adamix_dataset *data; /* [ADAMIX_SPLITS]; one that is not there has no examples */
+  const adamix_dataset *data;          /* [ADAMIX_SPLITS]; one that is not there has no examples */
+  const adamix_sha256 *order, *routes; /* of the files that prescribe them; "" without one */
   const adamix_labels *labels;
 } adamix_record;
 /* RUN/run.json.  Local: one rank does it. */

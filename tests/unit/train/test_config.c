@@ -3,7 +3,7 @@
 #include <criterion/criterion.h>
 #include <criterion/new/assert.h>
 
-#include <adamix/train.h>
+#include "train/train_private.h"
 
 static adamix_options *options;
 static adamix_train_config config;
@@ -61,6 +61,53 @@ Test (config, recipe_yields_to_the_command_line)
   cr_assert (eq (i64, config.rank, 48));
   cr_assert (eq (dbl, config.lr, 2e-3));
   cr_assert (eq (dbl, config.epochs, 1));
+}
+
+Test (config, has_the_papers_recipes)
+{
+  const struct {
+    const char *name;
+    int64_t rank, epochs;
+    double lr;
+  } paper[] = { { "paper-bert-base", 48, 40, 4e-4 }, { "paper-roberta-large", 16, 20, 3e-4 } };
+  for (size_t i = 0; i < sizeof paper / sizeof *paper; i++) {
+    tear_down ();
+    set_up ();
+    cr_assert (eq (int, PARSE (COMPLETE), ADAMIX_OK));
+    cr_assert (eq (int, adamix_recipe_apply (options, paper[i].name), ADAMIX_OK), "%s", adamix_err_message ());
+    cr_assert (eq (int, adamix_options_store (options, &config), ADAMIX_OK));
+    cr_assert (eq (i64, config.rank, paper[i].rank));
+    cr_assert (eq (i64, (int64_t) config.epochs, paper[i].epochs));
+    cr_assert (eq (dbl, config.lr, paper[i].lr));
+    cr_assert (eq (i64, config.experts, 4));
+    cr_assert (eq (i64, config.batch, 64));
+    cr_assert (eq (int, config.share, ADAMIX_SHARE_UP));
+    cr_assert (eq (dbl, config.weight_decay, 0.1));
+    cr_assert (eq (dbl, config.warmup, 0.06));
+    cr_assert (eq (int, config.select, 1), "the best epoch is kept");
+  }
+}
+
+Test (config, refuses_routes_that_lead_nowhere_or_are_drawn_as_well)
+{
+  cr_assert (eq (int, PARSE (COMPLETE, "--routes-file", "f", "--method", "head"), ADAMIX_EUSAGE));
+  cr_assert (ne (ptr, strstr (adamix_err_message (), "--method head"), NULL));
+  tear_down ();
+  set_up ();
+  cr_assert (eq (int, PARSE (COMPLETE, "--routes-file", "f", "--route", "stochastic"), ADAMIX_EUSAGE));
+  cr_assert (ne (ptr, strstr (adamix_err_message (), "--route "), NULL));
+}
+
+/* What a method has no use for is named once, in one line; what a recipe set is not. */
+Test (config, warns_of_options_without_use)
+{
+  char text[512] = "";
+  adamix_log log = { .stream = fmemopen (text, sizeof text, "w"), .level = ADAMIX_LOG_WARN };
+  cr_assert (eq (int, PARSE (COMPLETE, "--method", "adapter", "--experts", "8", "--rank", "8"), ADAMIX_OK));
+  cr_assert (eq (int, adamix_recipe_apply (options, "paper-bert-base"), ADAMIX_OK));
+  adamix_train_config_warn (&config, options, &log);
+  fclose (log.stream);
+  cr_assert (eq (str, text, "adamix: warning: --method adapter has no use for --experts\n"));
 }
 
 Test (config, names_what_contradicts_or_is_missing)
