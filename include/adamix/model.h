@@ -19,7 +19,12 @@ extern "C" {
 
 typedef struct adamix_model_config {
   const char *architecture; /* "bert": name of the row in the table of architectures; static */
-  int64_t vocabulary, hidden, layers, heads, ffn, positions, types;
+  int64_t vocabulary, hidden, layers, heads, ffn;
+  int64_t embedding;      /* E, width of the embeddings; projected to H where they differ */
+  int64_t positions;      /* rows of the table of positions */
+  int64_t first_position; /* of a sequence's first token */
+  int64_t longest;        /* sequence that the model takes: positions - first_position */
+  int64_t types;          /* 0: the model knows no token types, those of a batch are ignored */
   adamix_activation activation;
   float norm_eps;
   float hidden_dropout, attention_dropout; /* of config.json; --dropout overrides */
@@ -50,8 +55,10 @@ void adamix_model_destroy (adamix_model *model);
 const adamix_model_config *adamix_model_config_of (const adamix_model *model);
 /* The parameter table.  View. */
 const adamix_tensor *adamix_model_tensors (const adamix_model *model, int64_t *count);
-/* Does the folder have a pooler?  And does 1_Pooling/config.json ask for the mean over tokens? */
+/* Does the folder have a pooler that the architecture's head reads?  Is there all that this head reads (false where a
+ * pooler is lacking)?  And does 1_Pooling/config.json ask for the mean over tokens? */
 bool adamix_model_has_pooler (const adamix_model *model);
+bool adamix_model_has_own_head (const adamix_model *model);
 bool adamix_model_wants_mean (const adamix_model *model);
 /* SHA-256 of model.safetensors. */
 const char *adamix_model_hash (const adamix_model *model);
@@ -71,12 +78,12 @@ adamix_err adamix_model_pack (adamix_model *model, bool backward);
 typedef struct adamix_batch {
   int64_t sequences, tokens;
   int64_t capacity_sequences, capacity_tokens;
-  int64_t *offset;               /* [sequences + 1], cu_seqlens: sequence s has rows offset[s] .. offset[s + 1] - 1 */
-  int32_t *id, *type, *position; /* [tokens] */
-  int32_t *sequence;             /* [tokens] sequence of a row */
-  int64_t *sample;               /* [sequences] global number of the example: keys its dropout */
-  int32_t *label;                /* [sequences] or unused */
-  float *target;                 /* [sequences] or unused */
+  int64_t *offset;    /* [sequences + 1], cu_seqlens: sequence s has rows offset[s] .. offset[s + 1] - 1 */
+  int32_t *id, *type; /* [tokens]; positions are the model's business */
+  int32_t *sequence;  /* [tokens] sequence of a row */
+  int64_t *sample;    /* [sequences] global number of the example: keys its dropout */
+  int32_t *label;     /* [sequences] or unused */
+  float *target;      /* [sequences] or unused */
 } adamix_batch;
 
 adamix_err adamix_batch_create (adamix_batch *out, int64_t sequences, int64_t tokens);
@@ -143,7 +150,8 @@ typedef enum adamix_drop {
   ADAMIX_DROP_PROBABILITIES,
   ADAMIX_DROP_ATTENTION,
   ADAMIX_DROP_FFN,
-  ADAMIX_DROP_HEAD
+  ADAMIX_DROP_HEAD,      /* before the output layer */
+  ADAMIX_DROP_HEAD_INPUT /* before the dense layer of a head that has one of its own */
 } adamix_drop;
 
 /* The mask of (pass, layer, drop) for one sample under `args`; threshold 0 when not training.  Embeddings and head have
@@ -163,17 +171,25 @@ adamix_view adamix_workspace_gradient (adamix_workspace *workspace, int64_t rows
 
 /* ---- heads ---------------------------------------------------------------------------------------------------------- */
 
+/* What the output layer reads: the architecture's own head on the first token's state, or the mean of h over tokens. */
 typedef enum adamix_pool { ADAMIX_POOL_POOLER, ADAMIX_POOL_MEAN } adamix_pool;
 
-/* z = Linear (dropout (pooled)); pooled = tanh (pooler (h[CLS])) with the frozen pooler, or the mean of h over tokens. */
+/* z = Linear (dropout (pooled)), Linear [K,H].
+ *   ADAMIX_POOL_MEAN     pooled = mean of h over tokens                   tensors head.weight, head.bias
+ *   ADAMIX_POOL_POOLER   pooled = f (dense (h[0])), as transformers' ...ForSequenceClassification of the architecture:
+ *     bert                       dense: the model's frozen pooler, f tanh   tensors head.weight, head.bias
+ *     roberta, xlm-roberta       dense (dropout (h[0])) of the head, f tanh tensors head.dense.*, head.out_proj.* */
 typedef struct adamix_head adamix_head;
 
-/* `outputs` K; dropout is that of args.  Errors: EUSAGE if the pooler is asked for and the model has none. */
+/* `outputs` K; dropout is that of args.  Errors: EUSAGE if the pooler is asked for and the model lacks what its head
+ * reads. */
 adamix_err adamix_head_create (adamix_head **out, const adamix_model *model, adamix_pool pool, int64_t outputs,
                                int64_t max_rows);
 void adamix_head_destroy (adamix_head *head);
-int64_t adamix_head_outputs (const adamix_head *head); /* K */
-/* Announce "head.weight" [K,H] and "head.bias" [K]; link after allocation; initialise by seed: N(0, 0.02) and 0. */
+int64_t adamix_head_outputs (const adamix_head *head);    /* K */
+int64_t adamix_head_parameters (const adamix_head *head); /* that train */
+/* Announce the head's tensors: first dense [H,H] and its bias [H] if they are the head's own, then [K,H] and [K]; link
+ * after allocation; initialise by seed: weights N(0, 0.02), biases 0. */
 adamix_err adamix_head_announce (adamix_head *head, adamix_params *params);
 void adamix_head_link (adamix_head *head, adamix_params *params);
 void adamix_head_initialise (adamix_head *head, uint64_t seed);

@@ -9,10 +9,7 @@ pack_tokens (adamix_batch *batch, const adamix_dataset *dataset, int64_t example
   ADAMIX_ASSERT (to + count <= batch->capacity_tokens);
   memcpy (batch->id + to, dataset->id + from, (size_t) count * sizeof *batch->id);
   memcpy (batch->type + to, dataset->type + from, (size_t) count * sizeof *batch->type);
-  for (int64_t i = 0; i < count; i++) {
-    batch->position[to + i] = (int32_t) i;
-    batch->sequence[to + i] = (int32_t) sequence;
-  }
+  for (int64_t i = 0; i < count; i++) batch->sequence[to + i] = (int32_t) sequence;
   batch->offset[sequence + 1] = to + count;
 }
 

@@ -4,73 +4,80 @@
 
 /* One table an architecture: to add one is to add its rows.  A size's place in the configuration is its symbol. */
 #define SIZE(member) offsetof (adamix_model_config, member)
-#define MATRIX(rows, cols)                                                                                             \
-  2,                                                                                                                   \
-  {                                                                                                                    \
-    SIZE (rows), SIZE (cols)                                                                                           \
-  }
-#define VECTOR(rows)                                                                                                   \
-  1,                                                                                                                   \
-  {                                                                                                                    \
-    SIZE (rows), 0                                                                                                     \
-  }
 #define COUNT(array) ((int) (sizeof (array) / sizeof *(array)))
 
 /* Upper bounds far above any model in use: they keep products of two sizes well inside 64 bits. */
 enum { MAX_WIDTH = 1 << 20, MAX_VOCABULARY = 1 << 26, MAX_LAYERS = 1 << 12 };
 
+/* ---- integers of config.json ------------------------------------------------------------------------------------------ */
+
 static const adamix_config_row bert_integers[] = {
-  { "vocab_size", true, SIZE (vocabulary), 1, MAX_VOCABULARY },
-  { "hidden_size", true, SIZE (hidden), 1, MAX_WIDTH },
-  { "num_hidden_layers", true, SIZE (layers), 1, MAX_LAYERS },
-  { "num_attention_heads", true, SIZE (heads), 1, MAX_WIDTH },
-  { "intermediate_size", true, SIZE (ffn), 1, MAX_WIDTH },
-  { "max_position_embeddings", true, SIZE (positions), 1, MAX_WIDTH },
-  { "type_vocab_size", true, SIZE (types), 1, MAX_WIDTH },
-  { "pad_token_id", false, SIZE (pad), 0, MAX_VOCABULARY },
+  { "vocab_size", SIZE (vocabulary), MAX_VOCABULARY },
+  { "hidden_size", SIZE (hidden), MAX_WIDTH },
+  { "hidden_size", SIZE (embedding), MAX_WIDTH },
+  { "num_hidden_layers", SIZE (layers), MAX_LAYERS },
+  { "num_attention_heads", SIZE (heads), MAX_WIDTH },
+  { "intermediate_size", SIZE (ffn), MAX_WIDTH },
+  { "max_position_embeddings", SIZE (positions), MAX_WIDTH },
+  { "type_vocab_size", SIZE (types), MAX_WIDTH },
 };
 
-#define LAYER "encoder.layer.{i}."
-static const adamix_tensor_row bert_tensors[] = {
-  { ADAMIX_ROLE_WORD, false, "embeddings.word_embeddings.weight", NULL, MATRIX (vocabulary, hidden) },
-  { ADAMIX_ROLE_POSITION, false, "embeddings.position_embeddings.weight", NULL, MATRIX (positions, hidden) },
-  { ADAMIX_ROLE_TYPE, false, "embeddings.token_type_embeddings.weight", NULL, MATRIX (types, hidden) },
-  { ADAMIX_ROLE_EMBEDDING_GAMMA, false, "embeddings.LayerNorm.weight", "embeddings.LayerNorm.gamma", VECTOR (hidden) },
-  { ADAMIX_ROLE_EMBEDDING_BETA, false, "embeddings.LayerNorm.bias", "embeddings.LayerNorm.beta", VECTOR (hidden) },
-  { ADAMIX_ROLE_POOLER_WEIGHT, true, "pooler.dense.weight", NULL, MATRIX (hidden, hidden) },
-  { ADAMIX_ROLE_POOLER_BIAS, true, "pooler.dense.bias", NULL, VECTOR (hidden) },
-  { ADAMIX_ROLE_QUERY_WEIGHT, false, LAYER "attention.self.query.weight", NULL, MATRIX (hidden, hidden) },
-  { ADAMIX_ROLE_QUERY_BIAS, false, LAYER "attention.self.query.bias", NULL, VECTOR (hidden) },
-  { ADAMIX_ROLE_KEY_WEIGHT, false, LAYER "attention.self.key.weight", NULL, MATRIX (hidden, hidden) },
-  { ADAMIX_ROLE_KEY_BIAS, false, LAYER "attention.self.key.bias", NULL, VECTOR (hidden) },
-  { ADAMIX_ROLE_VALUE_WEIGHT, false, LAYER "attention.self.value.weight", NULL, MATRIX (hidden, hidden) },
-  { ADAMIX_ROLE_VALUE_BIAS, false, LAYER "attention.self.value.bias", NULL, VECTOR (hidden) },
-  { ADAMIX_ROLE_ATTENTION_WEIGHT, false, LAYER "attention.output.dense.weight", NULL, MATRIX (hidden, hidden) },
-  { ADAMIX_ROLE_ATTENTION_BIAS, false, LAYER "attention.output.dense.bias", NULL, VECTOR (hidden) },
-  { ADAMIX_ROLE_ATTENTION_GAMMA, false, LAYER "attention.output.LayerNorm.weight",
-    LAYER "attention.output.LayerNorm.gamma", VECTOR (hidden) },
-  { ADAMIX_ROLE_ATTENTION_BETA, false, LAYER "attention.output.LayerNorm.bias", LAYER "attention.output.LayerNorm.beta",
-    VECTOR (hidden) },
-  { ADAMIX_ROLE_INTERMEDIATE_WEIGHT, false, LAYER "intermediate.dense.weight", NULL, MATRIX (ffn, hidden) },
-  { ADAMIX_ROLE_INTERMEDIATE_BIAS, false, LAYER "intermediate.dense.bias", NULL, VECTOR (ffn) },
-  { ADAMIX_ROLE_OUTPUT_WEIGHT, false, LAYER "output.dense.weight", NULL, MATRIX (hidden, ffn) },
-  { ADAMIX_ROLE_OUTPUT_BIAS, false, LAYER "output.dense.bias", NULL, VECTOR (hidden) },
-  { ADAMIX_ROLE_OUTPUT_GAMMA, false, LAYER "output.LayerNorm.weight", LAYER "output.LayerNorm.gamma", VECTOR (hidden) },
-  { ADAMIX_ROLE_OUTPUT_BETA, false, LAYER "output.LayerNorm.bias", LAYER "output.LayerNorm.beta", VECTOR (hidden) },
+/* ---- tensors ---------------------------------------------------------------------------------------------------------- */
+
+#define TABLE(role, name, rows)                                                                                        \
+  {                                                                                                                    \
+    ADAMIX_PART_TABLE, ADAMIX_ALWAYS, ADAMIX_ROLE_##role, name, SIZE (rows), SIZE (embedding)                          \
+  }
+#define LINEAR(role, name, rows, cols)                                                                                 \
+  {                                                                                                                    \
+    ADAMIX_PART_LINEAR, ADAMIX_ALWAYS, ADAMIX_ROLE_##role##_WEIGHT, name, SIZE (rows), SIZE (cols)                     \
+  }
+#define NORM(role, name, rows)                                                                                         \
+  {                                                                                                                    \
+    ADAMIX_PART_NORM, ADAMIX_ALWAYS, ADAMIX_ROLE_##role##_GAMMA, name, SIZE (rows), 0                                  \
+  }
+#define SPECIAL(presence, name, rows, cols)                                                                            \
+  {                                                                                                                    \
+    ADAMIX_PART_LINEAR, ADAMIX_##presence, ADAMIX_ROLE_##presence##_WEIGHT, name, SIZE (rows), SIZE (cols)             \
+  }
+
+/* One table for BERT and its nearest kin: what one of them lacks is not looked for. */
+static const adamix_part bert_parts[] = {
+  TABLE (WORD, "embeddings.word_embeddings", vocabulary),
+  TABLE (POSITION, "embeddings.position_embeddings", positions),
+  TABLE (TYPE, "embeddings.token_type_embeddings", types),
+  NORM (EMBEDDING, "embeddings.LayerNorm", embedding),
+  SPECIAL (POOLER, "pooler.dense", hidden, hidden),
+  LINEAR (QUERY, "encoder.layer.{i}.attention.self.query", hidden, hidden),
+  LINEAR (KEY, "encoder.layer.{i}.attention.self.key", hidden, hidden),
+  LINEAR (VALUE, "encoder.layer.{i}.attention.self.value", hidden, hidden),
+  LINEAR (ATTENTION, "encoder.layer.{i}.attention.output.dense", hidden, hidden),
+  NORM (ATTENTION, "encoder.layer.{i}.attention.output.LayerNorm", hidden),
+  LINEAR (INTERMEDIATE, "encoder.layer.{i}.intermediate.dense", ffn, hidden),
+  LINEAR (OUTPUT, "encoder.layer.{i}.output.dense", hidden, ffn),
+  NORM (OUTPUT, "encoder.layer.{i}.output.LayerNorm", hidden),
 };
-#undef LAYER
+
+/* ---- architectures ------------------------------------------------------------------------------------------------------ */
+
+#define INTEGERS(array) .integer = array, .integers = COUNT (array)
+#define PARTS(array)    .part = array, .parts = COUNT (array)
+#define BERT_REALS                                                                                                     \
+  .activation = "hidden_act", .norm_eps = "layer_norm_eps", .hidden_dropout = "hidden_dropout_prob",                   \
+  .attention_dropout = "attention_probs_dropout_prob"
+#define ROBERTA                                                                                                        \
+  .prefix = "roberta.", INTEGERS (bert_integers), BERT_REALS, .pad = 1, .positions_follow_pad = true,                  \
+  .head = { .trained = true, .drop_input = true, .activation = ADAMIX_ACTIVATION_TANH }, PARTS (bert_parts)
 
 static const adamix_architecture architectures[] = {
   { .name = "bert",
     .prefix = "bert.",
-    .integer = bert_integers,
-    .integers = COUNT (bert_integers),
-    .activation = "hidden_act",
-    .norm_eps = "layer_norm_eps",
-    .hidden_dropout = "hidden_dropout_prob",
-    .attention_dropout = "attention_probs_dropout_prob",
-    .tensor = bert_tensors,
-    .tensors = COUNT (bert_tensors) },
+    INTEGERS (bert_integers),
+    BERT_REALS,
+    .head = { .activation = ADAMIX_ACTIVATION_TANH },
+    PARTS (bert_parts) },
+  { .name = "roberta", ROBERTA },
+  { .name = "xlm-roberta", ROBERTA },
 };
 
 adamix_err

@@ -10,7 +10,6 @@ adamix_batch_create (adamix_batch *out, int64_t sequences, int64_t tokens)
   ADAMIX_TRY (ADAMIX_ALLOC (out->offset, sequences + 1));
   ADAMIX_TRY (ADAMIX_ALLOC (out->id, tokens));
   ADAMIX_TRY (ADAMIX_ALLOC (out->type, tokens));
-  ADAMIX_TRY (ADAMIX_ALLOC (out->position, tokens));
   ADAMIX_TRY (ADAMIX_ALLOC (out->sequence, tokens));
   ADAMIX_TRY (ADAMIX_ALLOC (out->sample, sequences));
   ADAMIX_TRY (ADAMIX_ALLOC (out->label, sequences));
@@ -27,7 +26,6 @@ adamix_batch_destroy (adamix_batch *batch)
   free (batch->offset);
   free (batch->id);
   free (batch->type);
-  free (batch->position);
   free (batch->sequence);
   free (batch->sample);
   free (batch->label);

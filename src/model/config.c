@@ -19,11 +19,12 @@ read_activation (const json_t *object, const char *path, const char *key, adamix
                          value, known);
 }
 
-/* A real in [min, below). */
+/* A real in [min, below); *out stays as it is where there is none. */
 static adamix_err
 read_real (const json_t *object, const char *path, const char *key, double min, double below, float *out)
 {
   double value = *out;
+  if (!key) return ADAMIX_OK;
   ADAMIX_RETURN_IF (adamix_json_real (object, path, key, false, &value));
   if (!(value >= min && value < below))
     return adamix_err_set (ADAMIX_EFORMAT, "%s: \"%s\" is %g, expected at least %g and less than %g", path, key, value,
@@ -50,18 +51,35 @@ reject_variants (const json_t *object, const char *path)
 }
 
 static adamix_err
-read_members (adamix_model_config *config, const adamix_architecture *row, const json_t *object, const char *path)
+read_integers (adamix_model_config *config, const adamix_architecture *row, const json_t *object, const char *path)
 {
-  *config = (adamix_model_config){ .architecture = row->name, .norm_eps = 1e-12f, .initializer_range = 0.02f };
-  config->hidden_dropout = config->attention_dropout = 0.1f;
+  const int64_t most = INT32_MAX;
   for (int i = 0; i < row->integers; ++i) {
     const adamix_config_row *key = &row->integer[i];
     int64_t *value = (int64_t *) ((char *) config + key->offset);
-    ADAMIX_RETURN_IF (adamix_json_integer (object, path, key->key, key->required, key->min, key->max, value));
+    ADAMIX_RETURN_IF (adamix_json_integer (object, path, key->key, true, 1, key->max, value));
   }
+  ADAMIX_RETURN_IF (adamix_json_integer (object, path, "pad_token_id", false, 0, most, &config->pad));
   if (config->hidden % config->heads)
     return adamix_err_set (ADAMIX_EFORMAT, "%s: the hidden size %" PRId64 " is not divisible by the %" PRId64 " heads",
                            path, config->hidden, config->heads);
+  config->first_position = row->positions_follow_pad ? config->pad + 1 : 0;
+  config->longest = config->positions - config->first_position;
+  if (config->longest < 1)
+    return adamix_err_set (ADAMIX_EFORMAT,
+                           "%s: positions are counted from pad_token_id + 1 = %" PRId64 ", but there are only %" PRId64,
+                           path, config->first_position, config->positions);
+  return ADAMIX_OK;
+}
+
+static adamix_err
+read_members (adamix_model_config *config, const adamix_architecture *row, const json_t *object, const char *path)
+{
+  *config = (adamix_model_config){
+    .architecture = row->name, .norm_eps = 1e-12f, .initializer_range = 0.02f, .pad = row->pad
+  };
+  config->hidden_dropout = config->attention_dropout = 0.1f;
+  ADAMIX_RETURN_IF (read_integers (config, row, object, path));
   ADAMIX_RETURN_IF (read_activation (object, path, row->activation, &config->activation));
   ADAMIX_RETURN_IF (read_real (object, path, row->norm_eps, 1e-30, 1, &config->norm_eps));
   ADAMIX_RETURN_IF (read_real (object, path, row->hidden_dropout, 0, 1, &config->hidden_dropout));

@@ -28,11 +28,11 @@ adamix_dropout_of (const adamix_forward_args *args, int64_t pass, int64_t layer,
 }
 
 adamix_dropout
-adamix_dropout_row (adamix_dropout base, const adamix_batch *batch, int64_t hidden, int64_t r)
+adamix_dropout_row (adamix_dropout base, const adamix_batch *batch, int64_t cols, int64_t r)
 {
   int64_t t = r % batch->tokens, sequence = batch->sequence[t];
   base.sample = (uint32_t) batch->sample[sequence];
   base.place |= (uint32_t) (r / batch->tokens) << PASS_SHIFT;
-  base.first_block = (uint32_t) (t - batch->offset[sequence]) * adamix_dropout_blocks (hidden);
+  base.first_block = (uint32_t) (t - batch->offset[sequence]) * adamix_dropout_blocks (cols);
   return base;
 }

@@ -5,7 +5,7 @@
 /* ---- checks of what comes from outside the room ---------------------------------------------------------------------- */
 
 static adamix_err
-check_sizes (const adamix_workspace *workspace, const adamix_forward_args *args)
+check_sizes (const adamix_workspace *workspace, const adamix_forward_args *args, int64_t longest)
 {
   const adamix_workspace_size *size = &workspace->size;
   const adamix_batch *batch = args->batch;
@@ -16,6 +16,11 @@ check_sizes (const adamix_workspace *workspace, const adamix_forward_args *args)
                            batch->tokens, args->passes, size->tokens, size->passes);
   for (int64_t s = 0; s < batch->sequences; ++s) {
     int64_t n = batch->offset[s + 1] - batch->offset[s];
+    if (n > longest)
+      return adamix_err_set (ADAMIX_EDATA,
+                             "sequence %" PRId64 " of a batch has %" PRId64 " tokens, but the model has positions "
+                             "for %" PRId64 ": use a smaller --max-length",
+                             s, n, longest);
     if (n < 1 || n > size->longest)
       return adamix_err_set (ADAMIX_ESHAPE,
                              "sequence %" PRId64 " of a batch has %" PRId64 " tokens, expected 1 to %" PRId64, s, n,
@@ -43,10 +48,10 @@ check (const adamix_model *model, const adamix_workspace *workspace, const adami
   const adamix_batch *batch = args->batch;
   const adamix_model_config *config = &model->config;
   ADAMIX_ASSERT (model->linear);
-  ADAMIX_RETURN_IF (check_sizes (workspace, args));
+  ADAMIX_RETURN_IF (check_sizes (workspace, args, config->longest));
   ADAMIX_RETURN_IF (check_indices ("token id", batch->id, batch->tokens, config->vocabulary));
-  ADAMIX_RETURN_IF (check_indices ("token type", batch->type, batch->tokens, config->types));
-  return check_indices ("position", batch->position, batch->tokens, config->positions);
+  if (!config->types) return ADAMIX_OK; /* the model knows no token types */
+  return check_indices ("token type", batch->type, batch->tokens, config->types);
 }
 
 /* A workspace keeps only what it was told of: a backward that needs more is a mistake of the caller's plan. */
@@ -74,7 +79,7 @@ adamix_model_forward (const adamix_model *model, adamix_workspace *workspace, co
 {
   int64_t L = model->config.layers, rows = args->passes * args->batch->tokens;
   ADAMIX_RETURN_IF (check (model, workspace, args));
-  if (rows) adamix_embeddings_forward (model, workspace, args, workspace->layer[0].input);
+  if (rows) ADAMIX_RETURN_IF (adamix_embeddings_forward (model, workspace, args, workspace->layer[0].input));
   for (int64_t layer = 0; layer < L && rows; ++layer)
     ADAMIX_RETURN_IF (adamix_layer_forward (model, workspace, args, layer));
   *hidden = adamix_view_of (workspace->layer[L].input, rows, model->config.hidden);
@@ -102,6 +107,6 @@ adamix_model_backward (adamix_model *model, adamix_workspace *workspace, const a
     ADAMIX_RETURN_IF (layer_ready (args, layer));
   }
   if (!trains) return ADAMIX_OK;
-  if (rows) adamix_embeddings_backward (model, workspace, args);
+  if (rows) ADAMIX_RETURN_IF (adamix_embeddings_backward (model, workspace, args));
   return layer_ready (args, ADAMIX_OUTSIDE);
 }

@@ -3,17 +3,25 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* A linear layer whose weights belong to the head.  Its rows in the parameter set. */
+typedef struct own_linear {
+  int64_t outputs;
+  int64_t weight_row, bias_row;
+} own_linear;
+
 struct adamix_head {
   const adamix_model *model; /* borrowed */
   const adamix_compute *compute;
   adamix_pool pool;
-  int64_t outputs, max_rows;
-  int64_t weight_row, bias_row;
+  adamix_head_row row; /* the architecture's; of no use for the mean */
+  bool own_dense;
+  int64_t max_rows;
+  own_linear dense, output;
   adamix_params *params; /* borrowed; NULL before adamix_head_link */
   adamix_arena arena;
-  float *first;            /* [rows,H] states of the first tokens; pooler only */
-  float *dense;            /* [rows,H] pooler before tanh; pooler only */
-  float *pooled;           /* [rows,H] what the linear layer reads, dropout included */
+  float *first;            /* [rows,H] states of the first tokens, dropout included; own head only */
+  float *pre;              /* [rows,H] dense before the activation; own head only */
+  float *pooled;           /* [rows,H] what the output layer reads, dropout included */
   float *dpooled, *dfirst; /* [rows,H] */
   float *z;                /* [rows,K] */
 };
@@ -23,10 +31,10 @@ plan (adamix_head *head, adamix_arena *arena)
 {
   int64_t block = ADAMIX_ROW_BLOCK, rows = (head->max_rows + block - 1) / block * block;
   int64_t values = rows * head->model->config.hidden;
-  float **buffer[] = { &head->pooled, &head->dpooled, &head->first, &head->dense, &head->dfirst };
+  float **buffer[] = { &head->pooled, &head->dpooled, &head->first, &head->pre, &head->dfirst };
   int buffers = head->pool == ADAMIX_POOL_POOLER ? 5 : 2;
   for (int i = 0; i < buffers; ++i) *buffer[i] = adamix_arena_take (arena, values, sizeof (float));
-  head->z = adamix_arena_take (arena, rows * head->outputs, sizeof (float));
+  head->z = adamix_arena_take (arena, rows * head->output.outputs, sizeof (float));
 }
 
 adamix_err
@@ -35,13 +43,16 @@ adamix_head_create (adamix_head **out, const adamix_model *model, adamix_pool po
   adamix_err err = ADAMIX_OK;
   adamix_head *head = NULL;
   *out = NULL;
-  if (pool == ADAMIX_POOL_POOLER && !adamix_model_has_pooler (model))
+  if (pool == ADAMIX_POOL_POOLER && !adamix_model_has_own_head (model))
     return adamix_err_set (ADAMIX_EUSAGE, "%s: the model has no pooler: choose --pool mean", model->file.path);
   ADAMIX_TRY (ADAMIX_ALLOC (head, 1));
   head->model = model;
   head->compute = model->compute;
   head->pool = pool;
-  head->outputs = outputs;
+  head->row = model->architecture->head;
+  head->own_dense = pool == ADAMIX_POOL_POOLER && head->row.trained;
+  head->dense.outputs = model->config.hidden;
+  head->output.outputs = outputs;
   head->max_rows = max_rows;
   adamix_arena measure = { 0 };
   plan (head, &measure);
@@ -65,15 +76,38 @@ adamix_head_destroy (adamix_head *head)
 int64_t
 adamix_head_outputs (const adamix_head *head)
 {
-  return head->outputs;
+  return head->output.outputs;
+}
+
+int64_t
+adamix_head_parameters (const adamix_head *head)
+{
+  int64_t inputs = head->model->config.hidden, outputs = head->output.outputs;
+  if (head->own_dense) outputs += head->dense.outputs;
+  return outputs * (inputs + 1);
+}
+
+static adamix_err
+announce_linear (own_linear *linear, const char *name, int64_t inputs, adamix_params *params)
+{
+  adamix_err err = ADAMIX_OK;
+  char *weight = NULL, *bias = NULL;
+  ADAMIX_TRY (adamix_format (&weight, "%s.weight", name));
+  ADAMIX_TRY (adamix_format (&bias, "%s.bias", name));
+  ADAMIX_TRY (adamix_params_add (params, weight, 2, linear->outputs, inputs, true, &linear->weight_row));
+  ADAMIX_TRY (adamix_params_add (params, bias, 1, linear->outputs, 1, false, &linear->bias_row));
+done:
+  free (bias);
+  free (weight);
+  return err;
 }
 
 adamix_err
 adamix_head_announce (adamix_head *head, adamix_params *params)
 {
-  int64_t K = head->outputs, H = head->model->config.hidden;
-  ADAMIX_RETURN_IF (adamix_params_add (params, "head.weight", 2, K, H, true, &head->weight_row));
-  return adamix_params_add (params, "head.bias", 1, K, 1, false, &head->bias_row);
+  int64_t H = head->model->config.hidden;
+  if (head->own_dense) ADAMIX_RETURN_IF (announce_linear (&head->dense, "head.dense", H, params));
+  return announce_linear (&head->output, head->own_dense ? "head.out_proj" : "head", H, params);
 }
 
 void
@@ -82,14 +116,68 @@ adamix_head_link (adamix_head *head, adamix_params *params)
   head->params = params;
 }
 
-void
-adamix_head_initialise (adamix_head *head, uint64_t seed)
+/* `which` keys the numbers: 0 is the output layer. */
+static void
+initialise_linear (const adamix_head *head, const own_linear *linear, uint32_t which, uint64_t seed)
 {
   const double deviation = 0.02;
   const uint32_t no_layer = UINT32_MAX; /* word 0 holds the layer where modules are initialised */
-  adamix_param *weight = &head->params->row[head->weight_row], *bias = &head->params->row[head->bias_row];
-  adamix_rng_normal (adamix_rng_stream (seed, ADAMIX_RNG_INIT), no_layer, 0, weight->count, deviation, weight->value);
+  adamix_param *weight = &head->params->row[linear->weight_row], *bias = &head->params->row[linear->bias_row];
+  adamix_rng_normal (adamix_rng_stream (seed, ADAMIX_RNG_INIT), no_layer, which, weight->count, deviation,
+                     weight->value);
   memset (bias->value, 0, (size_t) bias->count * sizeof *bias->value);
+}
+
+void
+adamix_head_initialise (adamix_head *head, uint64_t seed)
+{
+  initialise_linear (head, &head->output, 0, seed);
+  if (head->own_dense) initialise_linear (head, &head->dense, 1, seed);
+}
+
+/* y [n, outputs] = x [n, H] W^T + b */
+static adamix_err
+own_forward (const adamix_head *head, const own_linear *linear, int64_t n, const float *x, float *y)
+{
+  int64_t H = head->model->config.hidden, K = linear->outputs;
+  const float *bias = head->params->row[linear->bias_row].value;
+  for (int64_t i = 0; i < n; ++i) memcpy (y + i * K, bias, (size_t) K * sizeof *bias);
+  const adamix_gemm_args gemm = { .trans_b = true,
+                                  .m = n,
+                                  .n = K,
+                                  .k = H,
+                                  .alpha = 1,
+                                  .a = x,
+                                  .lda = H,
+                                  .b = head->params->row[linear->weight_row].value,
+                                  .ldb = H,
+                                  .beta = 1,
+                                  .c = y,
+                                  .ldc = K };
+  return adamix_gemm (head->compute->gemm, &gemm);
+}
+
+/* dW += dy^T x, db += column sums of dy; dx [n, H] = dy W unless it is NULL. */
+static adamix_err
+own_backward (const adamix_head *head, const own_linear *linear, adamix_view dy, float *x, float *dx)
+{
+  const adamix_gemm_backend *gemm = head->compute->gemm;
+  int64_t H = head->model->config.hidden;
+  adamix_param *weight = &head->params->row[linear->weight_row], *bias = &head->params->row[linear->bias_row];
+  *weight->touched = *bias->touched = 1;
+  ADAMIX_RETURN_IF (adamix_linear_backward_weight (gemm, dy, adamix_view_of (x, dy.rows, H), weight->grad, bias->grad));
+  if (!dx) return ADAMIX_OK;
+  const adamix_gemm_args args = { .m = dy.rows,
+                                  .n = H,
+                                  .k = linear->outputs,
+                                  .alpha = 1,
+                                  .a = dy.data,
+                                  .lda = dy.stride,
+                                  .b = weight->value,
+                                  .ldb = H,
+                                  .c = dx,
+                                  .ldc = H };
+  return adamix_gemm (gemm, &args);
 }
 
 /* ---- forward and backward -------------------------------------------------------------------------------------------- */
@@ -104,12 +192,15 @@ sequence_rows (const adamix_batch *batch, adamix_view hidden, int64_t i)
 }
 
 static void
-drop_row (const adamix_head *head, const adamix_forward_args *args, int64_t i, float *x)
+drop_rows (const adamix_head *head, const adamix_forward_args *args, adamix_drop drop, int64_t n, float *x)
 {
   const adamix_batch *batch = args->batch;
-  int64_t sample = batch->sample[i % batch->sequences];
-  const adamix_dropout dropout = adamix_dropout_of (args, i / batch->sequences, 0, ADAMIX_DROP_HEAD, sample);
-  if (dropout.threshold) head->compute->kernels->dropout (&dropout, head->model->config.hidden, x);
+  int64_t H = head->model->config.hidden;
+  for (int64_t i = 0; i < n; ++i) {
+    int64_t sample = batch->sample[i % batch->sequences];
+    const adamix_dropout dropout = adamix_dropout_of (args, i / batch->sequences, 0, drop, sample);
+    if (dropout.threshold) head->compute->kernels->dropout (&dropout, H, x + i * H);
+  }
 }
 
 static void
@@ -127,15 +218,25 @@ pool_mean (const adamix_head *head, const adamix_batch *batch, adamix_view hidde
   }
 }
 
+static const adamix_linear *
+pooler_of (const adamix_head *head)
+{
+  return adamix_model_linear (head->model, ADAMIX_OUTSIDE, ADAMIX_LINEAR_POOLER);
+}
+
 static adamix_err
-pool_first (const adamix_head *head, const adamix_batch *batch, adamix_view hidden, int64_t n)
+pool_first (const adamix_head *head, const adamix_forward_args *args, adamix_view hidden, int64_t n)
 {
   int64_t H = hidden.cols;
   for (int64_t i = 0; i < n; ++i)
-    memcpy (head->first + i * H, sequence_rows (batch, hidden, i).data, (size_t) H * sizeof (float));
-  ADAMIX_RETURN_IF (adamix_linear_forward (adamix_model_linear (head->model, ADAMIX_OUTSIDE, ADAMIX_LINEAR_POOLER),
-                                           adamix_view_of (head->first, n, H), adamix_view_of (head->dense, n, H)));
-  head->compute->kernels->activate[ADAMIX_ACTIVATION_TANH](n * H, head->dense, head->pooled);
+    memcpy (head->first + i * H, sequence_rows (args->batch, hidden, i).data, (size_t) H * sizeof (float));
+  if (head->row.drop_input) drop_rows (head, args, ADAMIX_DROP_HEAD_INPUT, n, head->first);
+  if (head->own_dense)
+    ADAMIX_RETURN_IF (own_forward (head, &head->dense, n, head->first, head->pre));
+  else
+    ADAMIX_RETURN_IF (
+        adamix_linear_forward (pooler_of (head), adamix_view_of (head->first, n, H), adamix_view_of (head->pre, n, H)));
+  head->compute->kernels->activate[head->row.activation](n * H, head->pre, head->pooled);
   return ADAMIX_OK;
 }
 
@@ -143,33 +244,16 @@ adamix_err
 adamix_head_forward (adamix_head *head, const adamix_forward_args *args, adamix_view hidden, adamix_view *z)
 {
   const adamix_batch *batch = args->batch;
-  int64_t n = args->passes * batch->sequences, H = hidden.cols, K = head->outputs;
+  int64_t n = args->passes * batch->sequences;
   ADAMIX_ASSERT (n <= head->max_rows && head->params);
-  *z = adamix_view_of (head->z, n, K);
+  *z = adamix_view_of (head->z, n, head->output.outputs);
   if (!n) return ADAMIX_OK;
   if (head->pool == ADAMIX_POOL_MEAN)
     pool_mean (head, batch, hidden, n);
   else
-    ADAMIX_RETURN_IF (pool_first (head, batch, hidden, n));
-
-  const float *bias = head->params->row[head->bias_row].value;
-  for (int64_t i = 0; i < n; ++i) {
-    drop_row (head, args, i, head->pooled + i * H);
-    memcpy (head->z + i * K, bias, (size_t) K * sizeof *bias);
-  }
-  const adamix_gemm_args gemm = { .trans_b = true,
-                                  .m = n,
-                                  .n = K,
-                                  .k = H,
-                                  .alpha = 1,
-                                  .a = head->pooled,
-                                  .lda = H,
-                                  .b = head->params->row[head->weight_row].value,
-                                  .ldb = H,
-                                  .beta = 1,
-                                  .c = head->z,
-                                  .ldc = K };
-  return adamix_gemm (head->compute->gemm, &gemm);
+    ADAMIX_RETURN_IF (pool_first (head, args, hidden, n));
+  drop_rows (head, args, ADAMIX_DROP_HEAD, n, head->pooled);
+  return own_forward (head, &head->output, n, head->pooled, head->z);
 }
 
 static void
@@ -185,55 +269,42 @@ unpool_mean (const adamix_head *head, const adamix_batch *batch, adamix_view dhi
   }
 }
 
+/* Gradients of dense; `dfirst` [n,H] unless it is NULL. */
 static adamix_err
-unpool_first (const adamix_head *head, const adamix_batch *batch, adamix_view dhidden, int64_t n)
+dense_backward (const adamix_head *head, adamix_view d, float *dfirst)
 {
-  const adamix_model *model = head->model;
-  int64_t H = model->config.hidden;
-  adamix_view d = adamix_view_of (head->dpooled, n, H), dfirst = adamix_view_of (head->dfirst, n, H);
-  head->compute->kernels->activate_backward[ADAMIX_ACTIVATION_TANH](n * H, head->dense, d.data, d.data);
-  ADAMIX_RETURN_IF (
-      adamix_linear_gradients (model, ADAMIX_OUTSIDE, ADAMIX_LINEAR_POOLER, d, adamix_view_of (head->first, n, H)));
-  if (!dhidden.data) return ADAMIX_OK;
-  ADAMIX_RETURN_IF (
-      adamix_linear_backward_input (adamix_model_linear (model, ADAMIX_OUTSIDE, ADAMIX_LINEAR_POOLER), d, dfirst));
-  for (int64_t i = 0; i < n; ++i)
-    memcpy (sequence_rows (batch, dhidden, i).data, dfirst.data + i * H, (size_t) H * sizeof (float));
-  return ADAMIX_OK;
+  int64_t n = d.rows, H = d.cols;
+  if (head->own_dense) return own_backward (head, &head->dense, d, head->first, dfirst);
+  ADAMIX_RETURN_IF (adamix_linear_gradients (head->model, ADAMIX_OUTSIDE, ADAMIX_LINEAR_POOLER, d,
+                                             adamix_view_of (head->first, n, H)));
+  return dfirst ? adamix_linear_backward_input (pooler_of (head), d, adamix_view_of (dfirst, n, H)) : ADAMIX_OK;
 }
 
 static adamix_err
-linear_backward (adamix_head *head, adamix_view dz)
+unpool_first (const adamix_head *head, const adamix_forward_args *args, adamix_view dhidden, int64_t n)
 {
-  const adamix_gemm_backend *gemm = head->compute->gemm;
-  int64_t H = head->model->config.hidden, K = head->outputs;
-  adamix_param *weight = &head->params->row[head->weight_row], *bias = &head->params->row[head->bias_row];
-  adamix_view pooled = adamix_view_of (head->pooled, dz.rows, H);
-  *weight->touched = *bias->touched = 1;
-  ADAMIX_RETURN_IF (adamix_linear_backward_weight (gemm, dz, pooled, weight->grad, bias->grad));
-  const adamix_gemm_args args = { .m = dz.rows,
-                                  .n = H,
-                                  .k = K,
-                                  .alpha = 1,
-                                  .a = dz.data,
-                                  .lda = dz.stride,
-                                  .b = weight->value,
-                                  .ldb = H,
-                                  .c = head->dpooled,
-                                  .ldc = H };
-  return adamix_gemm (gemm, &args);
+  int64_t H = head->model->config.hidden;
+  adamix_view d = adamix_view_of (head->dpooled, n, H);
+  float *dfirst = dhidden.data ? head->dfirst : NULL;
+  head->compute->kernels->activate_backward[head->row.activation](n * H, head->pre, d.data, d.data);
+  ADAMIX_RETURN_IF (dense_backward (head, d, dfirst));
+  if (!dfirst) return ADAMIX_OK;
+  if (head->row.drop_input) drop_rows (head, args, ADAMIX_DROP_HEAD_INPUT, n, dfirst);
+  for (int64_t i = 0; i < n; ++i)
+    memcpy (sequence_rows (args->batch, dhidden, i).data, dfirst + i * H, (size_t) H * sizeof *dfirst);
+  return ADAMIX_OK;
 }
 
 adamix_err
 adamix_head_backward (adamix_head *head, const adamix_forward_args *args, adamix_view dz, adamix_view dhidden)
 {
-  int64_t H = head->model->config.hidden;
-  bool pooler_trains = head->pool == ADAMIX_POOL_POOLER && head->model->trainable != ADAMIX_TRAIN_NONE;
+  bool first = head->pool == ADAMIX_POOL_POOLER, pooler_trains = head->model->trainable != ADAMIX_TRAIN_NONE;
+  bool below = dhidden.data || (first && (head->own_dense || pooler_trains));
   if (!dz.rows) return ADAMIX_OK;
-  ADAMIX_RETURN_IF (linear_backward (head, dz));
-  if (!dhidden.data && !pooler_trains) return ADAMIX_OK;
-  for (int64_t i = 0; i < dz.rows; ++i) drop_row (head, args, i, head->dpooled + i * H);
-  if (head->pool == ADAMIX_POOL_POOLER) return unpool_first (head, args->batch, dhidden, dz.rows);
+  ADAMIX_RETURN_IF (own_backward (head, &head->output, dz, head->pooled, below ? head->dpooled : NULL));
+  if (!below) return ADAMIX_OK;
+  drop_rows (head, args, ADAMIX_DROP_HEAD, dz.rows, head->dpooled);
+  if (first) return unpool_first (head, args, dhidden, dz.rows);
   unpool_mean (head, args->batch, dhidden, dz.rows);
   return ADAMIX_OK;
 }

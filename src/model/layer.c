@@ -31,6 +31,7 @@ norm_of (const layer_run *run, int which)
                         .workspace = run->workspace,
                         .args = run->args,
                         .layer = run->layer,
+                        .cols = run->H,
                         .gamma = which ? ADAMIX_ROLE_OUTPUT_GAMMA : ADAMIX_ROLE_ATTENTION_GAMMA,
                         .drop = which ? ADAMIX_DROP_FFN : ADAMIX_DROP_ATTENTION,
                         .xhat = run->buffers->norm_xhat[which],

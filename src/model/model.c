@@ -107,8 +107,13 @@ adamix_model_tensors (const adamix_model *model, int64_t *count)
 bool
 adamix_model_has_pooler (const adamix_model *model)
 {
-  return adamix_model_tensor (model, ADAMIX_OUTSIDE, ADAMIX_ROLE_POOLER_WEIGHT) &&
-         adamix_model_tensor (model, ADAMIX_OUTSIDE, ADAMIX_ROLE_POOLER_BIAS);
+  return adamix_model_has_linear (model, ADAMIX_OUTSIDE, ADAMIX_ROLE_POOLER_WEIGHT);
+}
+
+bool
+adamix_model_has_own_head (const adamix_model *model)
+{
+  return model->architecture->head.trained || adamix_model_has_pooler (model);
 }
 
 bool

@@ -13,6 +13,8 @@ typedef enum adamix_role {
   ADAMIX_ROLE_TYPE,
   ADAMIX_ROLE_EMBEDDING_GAMMA,
   ADAMIX_ROLE_EMBEDDING_BETA,
+  ADAMIX_ROLE_PROJECTION_WEIGHT, /* from the embeddings' width to the layers' */
+  ADAMIX_ROLE_PROJECTION_BIAS,
   ADAMIX_ROLE_POOLER_WEIGHT,
   ADAMIX_ROLE_POOLER_BIAS,
   ADAMIX_ROLE_IN_LAYER, /* the roles from here on stand once in each layer */
@@ -35,35 +37,57 @@ typedef enum adamix_role {
   ADAMIX_ROLES
 } adamix_role;
 
-/* The `layer` of what stands outside the layers: embeddings, pooler. */
+/* The `layer` of what stands outside the layers: embeddings, projection, pooler. */
 #define ADAMIX_OUTSIDE (-1)
 
-/* A tensor of an architecture.  Shapes are symbolic: offsets of the sizes in adamix_model_config. */
-typedef struct adamix_tensor_row {
-  adamix_role role;
-  bool optional;
-  const char *name;   /* "{i}" stands for the layer's number */
-  const char *former; /* the name that older files have, or NULL */
-  int rank;
-  size_t shape[2];
-} adamix_tensor_row;
+/* What a part stores: names are those of the part with these endings. */
+typedef enum adamix_part_kind {
+  ADAMIX_PART_TABLE,  /* .weight [rows,cols] */
+  ADAMIX_PART_LINEAR, /* .weight [rows,cols], .bias [rows] */
+  ADAMIX_PART_NORM    /* .weight [rows], .bias [rows]; in older files .gamma and .beta */
+} adamix_part_kind;
 
-/* An integer of config.json. */
+/* Whether a part is looked for. */
+typedef enum adamix_presence {
+  ADAMIX_ALWAYS,
+  ADAMIX_PROJECTION, /* where embeddings and layers differ in width; then it has to be there */
+  ADAMIX_POOLER /* where the architecture's head reads a pooler; a file without it can only be pooled by the mean */
+} adamix_presence;
+
+/* Tensors of an architecture that are stored and used together.  Sizes are symbolic: offsets in adamix_model_config. */
+typedef struct adamix_part {
+  adamix_part_kind kind;
+  adamix_presence presence;
+  adamix_role role; /* of the first tensor; a second one has the next role */
+  const char *name; /* "{i}" stands for the layer's number */
+  size_t rows, cols;
+} adamix_part;
+
+/* An integer of config.json, from 1 to max; all are required. */
 typedef struct adamix_config_row {
   const char *key;
-  bool required;
   size_t offset; /* in adamix_model_config */
-  int64_t min, max;
+  int64_t max;
 } adamix_config_row;
+
+/* The architecture's own head on the first token's state h:  z = Linear (dropout (f (dense (h)))). */
+typedef struct adamix_head_row {
+  bool trained;                 /* dense belongs to the head and trains; else it is the model's frozen pooler */
+  bool drop_input;              /* dense reads dropout (h) */
+  adamix_activation activation; /* f */
+} adamix_head_row;
 
 typedef struct adamix_architecture {
   const char *name;   /* model_type in config.json */
   const char *prefix; /* stands before the tensors' names in files that hold a head as well */
   const adamix_config_row *integer;
   int integers;
-  const char *activation, *norm_eps, *hidden_dropout, *attention_dropout; /* keys of config.json */
-  const adamix_tensor_row *tensor;
-  int tensors;
+  const char *activation, *norm_eps, *hidden_dropout, *attention_dropout; /* keys of config.json; NULL: fixed */
+  int64_t pad;                                                            /* where config.json has no pad_token_id */
+  bool positions_follow_pad; /* counted from pad_token_id + 1; a padding token has that of its id and is not counted */
+  adamix_head_row head;
+  const adamix_part *part;
+  int parts;
 } adamix_architecture;
 
 /* Errors: EUNSUPPORTED naming the known ones; `where` is config.json's path. */
@@ -79,7 +103,8 @@ typedef enum adamix_linear_kind {
   ADAMIX_LINEAR_INTERMEDIATE,
   ADAMIX_LINEAR_OUTPUT,
   ADAMIX_LINEARS_IN_LAYER,
-  ADAMIX_LINEAR_POOLER = ADAMIX_LINEARS_IN_LAYER,
+  ADAMIX_LINEAR_PROJECTION = ADAMIX_LINEARS_IN_LAYER,
+  ADAMIX_LINEAR_POOLER,
   ADAMIX_LINEARS
 } adamix_linear_kind;
 
@@ -102,6 +127,10 @@ struct adamix_model {
 adamix_err adamix_model_load_tensors (adamix_model *model);
 /* NULL if the model has none. */
 const adamix_tensor *adamix_model_tensor (const adamix_model *model, int64_t layer, adamix_role role);
+/* Are weight and bias of a linear layer there?  `weight` is the weight's role. */
+bool adamix_model_has_linear (const adamix_model *model, int64_t layer, adamix_role weight);
+/* Do the embeddings go through a projection? */
+bool adamix_model_projects (const adamix_model *model);
 /* Values of a tensor that must be there. */
 const float *adamix_model_values (const adamix_model *model, int64_t layer, adamix_role role);
 /* Where its gradient is added up, marked as touched; NULL: frozen, or no such tensor. */
@@ -136,13 +165,15 @@ struct adamix_workspace {
   int64_t rows; /* capacity of the buffers, a multiple of ADAMIX_ROW_BLOCK */
   bool backbone_trains, keep_inputs;
   adamix_layer_buffers *layer; /* [L + 1]; of the last one only `input`, the encoder's output */
-  float *embedding_xhat, *embedding_rstd, *embedding_gradient; /* [T,H], [T], [T,H] where the backbone trains */
+  int32_t *position;           /* [T] */
+  float *embedded, *dembedded; /* [rows,E] before the projection; NULL without one, or without a use */
+  float *embedding_xhat, *embedding_rstd, *embedding_gradient; /* [T,E], [T], [T,E] where the backbone trains */
   float *x, *y, *dense;                                        /* [rows,H] shared buffers */
   float *wide;                                                 /* [rows, max (F, 3H)] */
   float *rstd;                                                 /* [rows] */
   float *gradient;                                             /* [rows,H] */
-  float *norm_sums;                                            /* [blocks, 2H] partial sums of d gamma and d beta */
-  float *scratch;                                              /* [threads * scratch_stride] for attention */
+  float *norm_sums; /* [blocks, 2 max (H, E)] partial sums of d gamma and d beta */
+  float *scratch;   /* [threads * scratch_stride] for attention */
   int64_t scratch_stride;
   bool pending; /* backward: `dense` has still to be added to `gradient` */
 };
@@ -151,16 +182,16 @@ struct adamix_workspace {
 
 /* Counter blocks that the mask of `elements` elements takes: what stands behind it starts there.  Pure. */
 uint32_t adamix_dropout_blocks (int64_t elements);
-/* The mask of row r of P T rows, given that of pass 0, sample 0.  Pure. */
-adamix_dropout adamix_dropout_row (adamix_dropout base, const adamix_batch *batch, int64_t hidden, int64_t r);
+/* The mask of row r of P T rows of `cols` elements, given that of pass 0, sample 0.  Pure. */
+adamix_dropout adamix_dropout_row (adamix_dropout base, const adamix_batch *batch, int64_t cols, int64_t r);
 
 /* One LayerNorm over all rows, with the residual and the dropout before it. */
 typedef struct adamix_norm {
   const adamix_model *model;
   adamix_workspace *workspace;
   const adamix_forward_args *args;
-  int64_t layer;
-  adamix_role gamma; /* beta is the next role */
+  int64_t layer, cols; /* H, or E for the embeddings */
+  adamix_role gamma;   /* beta is the next role */
   adamix_drop drop;
   float *xhat, *rstd;
 } adamix_norm;
@@ -173,11 +204,12 @@ void adamix_norm_backward (const adamix_norm *norm, float *dh);
 /* Add the sums that blocks of rows left in workspace->norm_sums to the gradients of gamma and beta, in order. */
 void adamix_norm_collect (const adamix_norm *norm, int64_t rows);
 
-void adamix_embeddings_forward (const adamix_model *model, adamix_workspace *workspace, const adamix_forward_args *args,
-                                float *y);
+/* y [rows,H]; also numbers the positions of the batch, which backward reads again. */
+adamix_err adamix_embeddings_forward (const adamix_model *model, adamix_workspace *workspace,
+                                      const adamix_forward_args *args, float *y);
 /* From workspace->gradient; only where the backbone trains. */
-void adamix_embeddings_backward (const adamix_model *model, adamix_workspace *workspace,
-                                 const adamix_forward_args *args);
+adamix_err adamix_embeddings_backward (const adamix_model *model, adamix_workspace *workspace,
+                                       const adamix_forward_args *args);
 
 /* out [rows,H] = the heads' outputs side by side. */
 void adamix_attention_forward (const adamix_model *model, const adamix_workspace *workspace,

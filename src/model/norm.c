@@ -5,7 +5,7 @@ adamix_norm_forward (const adamix_norm *norm, const float *h, const float *skip,
 {
   const adamix_model *model = norm->model;
   const adamix_batch *batch = norm->args->batch;
-  int64_t H = model->config.hidden, rows = norm->args->passes * batch->tokens;
+  int64_t H = norm->cols, rows = norm->args->passes * batch->tokens;
   const float *gamma = adamix_model_values (model, norm->layer, norm->gamma);
   const float *beta = adamix_model_values (model, norm->layer, norm->gamma + 1);
   const adamix_dropout base = adamix_dropout_of (norm->args, 0, norm->layer, norm->drop, 0);
@@ -26,7 +26,7 @@ backward_block (const adamix_norm *norm, adamix_dropout base, int64_t first, int
   const adamix_model *model = norm->model;
   const adamix_kernels *kernels = model->compute->kernels;
   const adamix_workspace *workspace = norm->workspace;
-  int64_t H = model->config.hidden;
+  int64_t H = norm->cols;
   const float *gamma = adamix_model_values (model, norm->layer, norm->gamma);
   if (sums) kernels->scale (2 * H, 0, sums);
   for (int64_t r = first; r < end; ++r) {
@@ -42,7 +42,7 @@ void
 adamix_norm_backward (const adamix_norm *norm, float *dh)
 {
   const adamix_model *model = norm->model;
-  int64_t H = model->config.hidden, rows = norm->args->passes * norm->args->batch->tokens;
+  int64_t H = norm->cols, rows = norm->args->passes * norm->args->batch->tokens;
   int64_t blocks = (rows + ADAMIX_SUM_BLOCK - 1) / ADAMIX_SUM_BLOCK;
   const adamix_dropout base = adamix_dropout_of (norm->args, 0, norm->layer, norm->drop, 0);
   float *sums = norm->workspace->norm_sums;
@@ -60,7 +60,7 @@ void
 adamix_norm_collect (const adamix_norm *norm, int64_t rows)
 {
   const adamix_model *model = norm->model;
-  int64_t H = model->config.hidden, blocks = (rows + ADAMIX_SUM_BLOCK - 1) / ADAMIX_SUM_BLOCK;
+  int64_t H = norm->cols, blocks = (rows + ADAMIX_SUM_BLOCK - 1) / ADAMIX_SUM_BLOCK;
   for (int part = 0; part < 2; ++part) {
     float *gradient = adamix_model_gradient (model, norm->layer, norm->gamma + part);
     if (gradient)

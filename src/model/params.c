@@ -57,6 +57,7 @@ static const struct {
   [ADAMIX_LINEAR_ATTENTION] = { 1, { ADAMIX_ROLE_ATTENTION_WEIGHT } },
   [ADAMIX_LINEAR_INTERMEDIATE] = { 1, { ADAMIX_ROLE_INTERMEDIATE_WEIGHT } },
   [ADAMIX_LINEAR_OUTPUT] = { 1, { ADAMIX_ROLE_OUTPUT_WEIGHT } },
+  [ADAMIX_LINEAR_PROJECTION] = { 1, { ADAMIX_ROLE_PROJECTION_WEIGHT } },
   [ADAMIX_LINEAR_POOLER] = { 1, { ADAMIX_ROLE_POOLER_WEIGHT } },
 };
 
@@ -87,8 +88,10 @@ adamix_model_pack (adamix_model *model, bool backward)
   for (int64_t layer = 0; layer < layers; ++layer)
     for (int kind = 0; kind < ADAMIX_LINEARS_IN_LAYER; ++kind)
       ADAMIX_RETURN_IF (pack_linear (model, layer, (adamix_linear_kind) kind, backward));
-  if (!adamix_model_has_pooler (model)) return ADAMIX_OK;
-  return pack_linear (model, ADAMIX_OUTSIDE, ADAMIX_LINEAR_POOLER, backward);
+  for (int kind = ADAMIX_LINEARS_IN_LAYER; kind < ADAMIX_LINEARS; ++kind)
+    if (adamix_model_has_linear (model, ADAMIX_OUTSIDE, linear_row[kind].weight[0]))
+      ADAMIX_RETURN_IF (pack_linear (model, ADAMIX_OUTSIDE, (adamix_linear_kind) kind, backward));
+  return ADAMIX_OK;
 }
 
 const adamix_linear *

@@ -4,27 +4,43 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* `pattern` with the layer's number in place of "{i}". */
+/* The tensors of a part, by its kind. */
+typedef struct part_tensor {
+  const char *ending, *former; /* former: the ending that older files have, or NULL */
+  int rank;
+} part_tensor;
+
+static const struct {
+  int tensors;
+  part_tensor tensor[2];
+} kinds[] = {
+  [ADAMIX_PART_TABLE] = { 1, { { ".weight", NULL, 2 } } },
+  [ADAMIX_PART_LINEAR] = { 2, { { ".weight", NULL, 2 }, { ".bias", NULL, 1 } } },
+  [ADAMIX_PART_NORM] = { 2, { { ".weight", ".gamma", 1 }, { ".bias", ".beta", 1 } } },
+};
+
+/* The part's name with the layer's number in place of "{i}", between a prefix and an ending. */
 static adamix_err
-tensor_name (char **out, const char *prefix, const char *pattern, int64_t layer)
+tensor_name (char **out, const char *prefix, const char *name, const char *ending, int64_t layer)
 {
-  const char *mark = strstr (pattern, "{i}");
-  if (!mark) return adamix_format (out, "%s%s", prefix, pattern);
-  return adamix_format (out, "%s%.*s%" PRId64 "%s", prefix, (int) (mark - pattern), pattern, layer,
-                        mark + strlen ("{i}"));
+  const char *mark = strstr (name, "{i}");
+  if (!mark) return adamix_format (out, "%s%s%s", prefix, name, ending);
+  return adamix_format (out, "%s%.*s%" PRId64 "%s%s", prefix, (int) (mark - name), name, layer, mark + strlen ("{i}"),
+                        ending);
 }
 
 /* Files name a tensor with or without the prefix, and older ones by a former name. */
 static adamix_err
-find_stored (const adamix_model *model, const adamix_tensor_row *row, int64_t layer, const adamix_stored_tensor **out)
+find_stored (const adamix_model *model, const char *part, const part_tensor *which, int64_t layer,
+             const adamix_stored_tensor **out)
 {
   const char *prefix[] = { "", model->architecture->prefix };
-  const char *pattern[] = { row->name, row->former };
+  const char *ending[] = { which->ending, which->former };
   *out = NULL;
   for (int i = 0; i < 4 && !*out; ++i) {
     char *name = NULL;
-    if (!pattern[i / 2]) continue;
-    ADAMIX_RETURN_IF (tensor_name (&name, prefix[i % 2], pattern[i / 2], layer));
+    if (!ending[i / 2]) continue;
+    ADAMIX_RETURN_IF (tensor_name (&name, prefix[i % 2], part, ending[i / 2], layer));
     *out = adamix_safetensors_find (&model->file, name);
     free (name);
   }
@@ -88,30 +104,44 @@ load_values (const char *path, const adamix_stored_tensor *stored, adamix_tensor
   return ADAMIX_OK;
 }
 
-static adamix_err
-load_tensor (adamix_model *model, const adamix_tensor_row *row, int64_t layer)
+static int64_t
+size_of (const adamix_model *model, size_t offset)
 {
+  return *(const int64_t *) ((const char *) &model->config + offset);
+}
+
+static adamix_err
+load_tensor (adamix_model *model, const adamix_part *part, int which, int64_t layer)
+{
+  const part_tensor *kind = &kinds[part->kind].tensor[which];
   const adamix_stored_tensor *stored;
   adamix_tensor *tensor = &model->tensor[model->tensors];
   const char *path = model->file.path;
-  ADAMIX_RETURN_IF (find_stored (model, row, layer, &stored));
-  if (!stored && row->optional) return ADAMIX_OK;
+  ADAMIX_RETURN_IF (find_stored (model, part->name, kind, layer, &stored));
+  if (!stored && part->presence == ADAMIX_POOLER) return ADAMIX_OK;
 
   model->tensors++; /* from here on destroy releases the row */
-  *tensor = (adamix_tensor){ .rank = row->rank, .count = 1, .param = -1 };
-  ADAMIX_RETURN_IF (tensor_name (&tensor->name, "", row->name, layer));
+  *tensor = (adamix_tensor){ .rank = kind->rank, .param = -1 };
+  ADAMIX_RETURN_IF (tensor_name (&tensor->name, "", part->name, kind->ending, layer));
   if (!stored)
     return adamix_err_set (ADAMIX_EFORMAT,
                            "%s: tensor \"%s\" is missing (neither so nor as \"%s%s\"): is this a %s model?", path,
                            tensor->name, model->architecture->prefix, tensor->name, model->architecture->name);
-  for (int i = 0; i < row->rank; ++i) {
-    tensor->shape[i] = *(const int64_t *) ((const char *) &model->config + row->shape[i]);
-    tensor->count *= tensor->shape[i];
-  }
+  tensor->shape[0] = tensor->count = size_of (model, part->rows);
+  if (kind->rank == 2) tensor->count *= tensor->shape[1] = size_of (model, part->cols);
   ADAMIX_RETURN_IF (check_shape (path, stored, tensor));
   ADAMIX_RETURN_IF (load_values (path, stored, tensor));
-  model->slot[(layer + 1) * ADAMIX_ROLES + row->role] = tensor - model->tensor;
+  model->slot[(layer + 1) * ADAMIX_ROLES + part->role + which] = tensor - model->tensor;
   return ADAMIX_OK;
+}
+
+static bool
+looked_for (const adamix_model *model, const adamix_part *part, int64_t layer)
+{
+  bool inside = part->role >= ADAMIX_ROLE_IN_LAYER;
+  if (inside != (layer != ADAMIX_OUTSIDE)) return false;
+  if (part->presence == ADAMIX_PROJECTION) return adamix_model_projects (model);
+  return part->presence == ADAMIX_ALWAYS || !model->architecture->head.trained;
 }
 
 adamix_err
@@ -119,14 +149,14 @@ adamix_model_load_tensors (adamix_model *model)
 {
   const adamix_architecture *architecture = model->architecture;
   int64_t layers = model->config.layers, slots = (layers + 1) * ADAMIX_ROLES;
-  ADAMIX_RETURN_IF (ADAMIX_ALLOC (model->tensor, (layers + 1) * architecture->tensors));
+  ADAMIX_RETURN_IF (ADAMIX_ALLOC (model->tensor, slots));
   ADAMIX_RETURN_IF (ADAMIX_ALLOC (model->slot, slots));
   for (int64_t i = 0; i < slots; ++i) model->slot[i] = -1;
   for (int64_t layer = ADAMIX_OUTSIDE; layer < layers; ++layer) {
-    for (int i = 0; i < architecture->tensors; ++i) {
-      const adamix_tensor_row *row = &architecture->tensor[i];
-      bool inside = row->role >= ADAMIX_ROLE_IN_LAYER;
-      if (inside == (layer != ADAMIX_OUTSIDE)) ADAMIX_RETURN_IF (load_tensor (model, row, layer));
+    for (int i = 0; i < architecture->parts; ++i) {
+      const adamix_part *part = &architecture->part[i];
+      int tensors = looked_for (model, part, layer) ? kinds[part->kind].tensors : 0;
+      for (int which = 0; which < tensors; ++which) ADAMIX_RETURN_IF (load_tensor (model, part, which, layer));
     }
   }
   return ADAMIX_OK;
@@ -137,6 +167,18 @@ adamix_model_tensor (const adamix_model *model, int64_t layer, adamix_role role)
 {
   int64_t row = model->slot[(layer + 1) * ADAMIX_ROLES + role];
   return row < 0 ? NULL : &model->tensor[row];
+}
+
+bool
+adamix_model_has_linear (const adamix_model *model, int64_t layer, adamix_role weight)
+{
+  return adamix_model_tensor (model, layer, weight) && adamix_model_tensor (model, layer, weight + 1);
+}
+
+bool
+adamix_model_projects (const adamix_model *model)
+{
+  return model->config.embedding != model->config.hidden;
 }
 
 const float *

@@ -55,7 +55,7 @@ plan (adamix_workspace *workspace, adamix_arena *arena, const adamix_model *mode
 {
   const adamix_model_config *config = &model->config;
   const adamix_workspace_size *size = &workspace->size;
-  int64_t rows = workspace->rows, H = config->hidden, L = config->layers;
+  int64_t rows = workspace->rows, H = config->hidden, E = config->embedding, L = config->layers;
   int64_t width = config->ffn > 3 * H ? config->ffn : 3 * H;
   workspace->x = adamix_arena_take (arena, rows * H, sizeof (float));
   workspace->y = adamix_arena_take (arena, rows * H, sizeof (float));
@@ -64,11 +64,14 @@ plan (adamix_workspace *workspace, adamix_arena *arena, const adamix_model *mode
   workspace->rstd = adamix_arena_take (arena, rows, sizeof (float));
   workspace->scratch = adamix_arena_take (arena, workspace->scratch_stride * model->compute->threads, sizeof (float));
   workspace->gradient = own_or (arena, size->backward, NULL, rows, H);
-  bool trains = workspace->backbone_trains;
-  workspace->norm_sums = own_or (arena, trains, NULL, rows / ADAMIX_SUM_BLOCK, 2 * H);
-  workspace->embedding_xhat = own_or (arena, trains, NULL, rows, H);
+  bool trains = workspace->backbone_trains, projects = adamix_model_projects (model);
+  workspace->position = adamix_arena_take (arena, rows, sizeof *workspace->position);
+  workspace->embedded = own_or (arena, projects, NULL, rows, E);
+  workspace->dembedded = own_or (arena, projects && trains, NULL, rows, E);
+  workspace->norm_sums = own_or (arena, trains, NULL, rows / ADAMIX_SUM_BLOCK, 2 * (E > H ? E : H));
+  workspace->embedding_xhat = own_or (arena, trains, NULL, rows, E);
   workspace->embedding_rstd = own_or (arena, trains, NULL, rows, 1);
-  workspace->embedding_gradient = own_or (arena, trains, NULL, rows, H);
+  workspace->embedding_gradient = own_or (arena, trains, NULL, rows, E);
   for (int64_t layer = 0; layer < L; ++layer) plan_layer (workspace, arena, config, layer);
   workspace->layer[L].input = own_or (arena, workspace->keep_inputs, workspace->x, rows, H);
 }

@@ -57,7 +57,6 @@ adamix_adapter_write (const char *folder, const char *file, const adamix_adapter
   adamix_err err = ADAMIX_OK;
   char *path = NULL, *config_path = NULL;
   const adamix_model_config *base = adamix_model_config_of (model);
-  int64_t head = adamix_adapter_outputs (config) * (base->hidden + 1);
   json_t *json = json_pack (
       "{s:i, s:s, s:{s:s, s:s, s:I, s:I, s:I}, s:{s:s, s:s, s:o, s:s, s:s}, s:o, s:{s:s, s:I}, s:I, s:I, s:I, s:I}",
       "format_version", FORMAT_VERSION, "method", config->method, "base_model", "architecture", base->architecture,
@@ -68,7 +67,7 @@ adamix_adapter_write (const char *folder, const char *file, const adamix_adapter
       pool_names[config->pool], "outputs", (json_int_t) adamix_adapter_outputs (config), "max_length",
       (json_int_t) config->max_length, "step", (json_int_t) config->step, "module_parameters",
       (json_int_t) (config->has_bank ? adamix_bank_trainable_parameters (&config->shape) : 0), "head_parameters",
-      (json_int_t) head);
+      (json_int_t) adamix_head_parameters (module->head));
   if (!json) ADAMIX_TRY (adamix_err_set (ADAMIX_ENOMEM, "%s: no memory for its configuration", folder));
   ADAMIX_TRY (adamix_directory_make (folder));
   ADAMIX_TRY (adamix_path_join (&path, folder, file));

@@ -8,12 +8,12 @@ static adamix_err
 choose_pool (adamix_run *run)
 {
   enum { AUTO, POOLER, MEAN };
-  bool pooler = adamix_model_has_pooler (run->model);
+  bool own = adamix_model_has_own_head (run->model);
   if (run->config->pool == AUTO)
-    run->pool = adamix_model_wants_mean (run->model) || !pooler ? ADAMIX_POOL_MEAN : ADAMIX_POOL_POOLER;
+    run->pool = adamix_model_wants_mean (run->model) || !own ? ADAMIX_POOL_MEAN : ADAMIX_POOL_POOLER;
   else
     run->pool = run->config->pool == POOLER ? ADAMIX_POOL_POOLER : ADAMIX_POOL_MEAN;
-  if (run->pool == ADAMIX_POOL_POOLER && !pooler)
+  if (run->pool == ADAMIX_POOL_POOLER && !own)
     return adamix_err_set (ADAMIX_EUSAGE, "--pool pooler: %s has no pooler weights; use --pool mean",
                            run->config->model);
   return ADAMIX_OK;
@@ -132,9 +132,9 @@ open_inputs (adamix_run *run)
     return adamix_err_set (ADAMIX_EFORMAT, "%s: the tokenizer has %lld tokens, config.json a vocabulary of %lld",
                            c->model, (long long) adamix_tokenizer_vocabulary (run->tokenizer),
                            (long long) model->vocabulary);
-  if (c->max_length > model->positions)
-    return adamix_err_set (ADAMIX_EUSAGE, "--max-length %lld is more than the %lld positions of %s",
-                           (long long) c->max_length, (long long) model->positions, c->model);
+  if (c->max_length > model->longest)
+    return adamix_err_set (ADAMIX_EUSAGE, "--max-length %lld is more than the %lld tokens that %s has positions for",
+                           (long long) c->max_length, (long long) model->longest, c->model);
   ADAMIX_RETURN_IF (read_data (run));
   ADAMIX_RETURN_IF (adamix_plan_create (&run->plan, c, &run->data[ADAMIX_SPLIT_TRAIN], run->args->world->size));
   shape_run (run);

@@ -1,3 +1,5 @@
+EXTRA_DIST += %D%/make_models.py %D%/roberta-tiny/config.json %D%/roberta-tiny/model.safetensors \
+  %D%/roberta-tiny/golden.safetensors
 EXTRA_DIST += %D%/make_bert.py %D%/bert-tiny/config.json %D%/bert-tiny/vocab.txt %D%/bert-tiny/model.safetensors \
   %D%/bert-tiny/golden.safetensors
 

@@ -59,13 +59,24 @@ check_param (run *run, const float *dz, const adamix_param *param)
   for (int i = 0; i < SAMPLES; ++i) check_entry (run, dz, param->name, param->value + entry[i], gradient[i], entry[i]);
 }
 
+/* The head's matrices, not the tiny values they start with. */
 static void
-prepare (fixture *fixture, run *run, const run_shape *shape, float dz[ROWS])
+fill_head (run *run)
 {
-  fixture_open (fixture, NULL, 1);
+  for (int64_t i = 0; i < run->params.rows; ++i) {
+    adamix_param *param = &run->params.row[i];
+    if (param->rank == 2 && !strncmp (param->name, "head.", 5))
+      run_noise (param->value, param->count, 2 + (uint32_t) i);
+  }
+}
+
+static void
+prepare (fixture *fixture, const char *folder, run *run, const run_shape *shape, float dz[ROWS])
+{
+  fixture_open_golden (fixture, folder, 1);
   run_create (run, fixture->model, &fixture->batch, shape, NULL, NULL);
   run_noise (dz, ROWS, 1);
-  run_noise (run_param (&run->params, "head.weight")->value, LABELS * H, 2);
+  fill_head (run);
   for (int i = 0; i < ROWS; ++i) dz[i] /= ROWS;
   run->args.training = true;
   run->args.dropout = 0.1f;
@@ -73,13 +84,13 @@ prepare (fixture *fixture, run *run, const run_shape *shape, float dz[ROWS])
 
 /* Which rows the chosen set has, and whether the pooler's are touched, is part of what is checked. */
 static void
-check_backbone (adamix_pool pool, adamix_trainable which, int64_t rows)
+check_backbone (const char *folder, adamix_pool pool, adamix_trainable which, int64_t rows)
 {
   fixture fixture;
   run run;
   float dz[ROWS];
   const run_shape shape = { .pool = pool, .outputs = LABELS, .passes = 2, .trainable = which };
-  prepare (&fixture, &run, &shape, dz);
+  prepare (&fixture, folder, &run, &shape, dz);
   run_forward (&run);
   run_backward (&run, dz);
   cr_expect_eq (run.params.rows, rows);
@@ -97,17 +108,29 @@ enum { ALL_TENSORS = 2 + 7 + 16 * LAYERS, ALL_BIASES = 2 + 2 + 8 * LAYERS };
 
 Test (model, every_tensor_with_pooler)
 {
-  check_backbone (ADAMIX_POOL_POOLER, ADAMIX_TRAIN_ALL, ALL_TENSORS);
+  check_backbone (FIXTURE_BERT, ADAMIX_POOL_POOLER, ADAMIX_TRAIN_ALL, ALL_TENSORS);
 }
 
 Test (model, every_tensor_with_mean)
 {
-  check_backbone (ADAMIX_POOL_MEAN, ADAMIX_TRAIN_ALL, ALL_TENSORS);
+  check_backbone (FIXTURE_BERT, ADAMIX_POOL_MEAN, ADAMIX_TRAIN_ALL, ALL_TENSORS);
 }
 
 Test (model, biases)
 {
-  check_backbone (ADAMIX_POOL_POOLER, ADAMIX_TRAIN_BIASES, ALL_BIASES);
+  check_backbone (FIXTURE_BERT, ADAMIX_POOL_POOLER, ADAMIX_TRAIN_BIASES, ALL_BIASES);
+}
+
+enum { ROBERTA_TENSORS = 4 + 5 + 16 * 2, ROBERTA_MEAN_TENSORS = ROBERTA_TENSORS - 2 };
+
+Test (model, roberta_with_its_own_head)
+{
+  check_backbone ("roberta-tiny", ADAMIX_POOL_POOLER, ADAMIX_TRAIN_ALL, ROBERTA_TENSORS);
+}
+
+Test (model, roberta_with_mean)
+{
+  check_backbone ("roberta-tiny", ADAMIX_POOL_MEAN, ADAMIX_TRAIN_ALL, ROBERTA_MEAN_TENSORS);
 }
 
 /* Gradients are added to what is there. */
@@ -118,7 +141,7 @@ Test (model, gradients_add_up)
   float dz[ROWS];
   const run_shape shape = { .outputs = LABELS, .passes = 2, .trainable = ADAMIX_TRAIN_ALL };
   static float once[64 * 1024];
-  prepare (&fixture, &run, &shape, dz);
+  prepare (&fixture, FIXTURE_BERT, &run, &shape, dz);
   run_forward (&run);
   run_backward (&run, dz);
   cr_assert_leq (run.params.count, 64 * 1024);
@@ -172,7 +195,7 @@ check_modules (bool attention, adamix_pool pool)
   const run_shape shape = {
     .pool = pool, .outputs = LABELS, .passes = 2, .modules = true, .attention_modules = attention
   };
-  prepare (&fixture, &run, &shape, dz);
+  prepare (&fixture, FIXTURE_BERT, &run, &shape, dz);
   run.args.insertion = &scaling.insertion;
   run_noise (&scaling.scale[0][0][0], 2 * LAYERS * H, 3);
   run_forward (&run);

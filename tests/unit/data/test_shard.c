@@ -112,13 +112,12 @@ Test (pack, is_a_concatenation)
   const int32_t label[4] = { 7, 8, 9, 10 };
   adamix_dataset d = made_dataset (4, length, label);
   int64_t offset[4], sample[3];
-  int32_t id[6], type[6], position[6], sequence[6], labels[3];
+  int32_t id[6], type[6], sequence[6], labels[3];
   adamix_batch batch = { .capacity_sequences = 3,
                          .capacity_tokens = 6,
                          .offset = offset,
                          .id = id,
                          .type = type,
-                         .position = position,
                          .sequence = sequence,
                          .sample = sample,
                          .label = labels };
@@ -129,7 +128,6 @@ Test (pack, is_a_concatenation)
   cr_assert_arr_eq (offset, ((const int64_t[]){ 0, 2, 2, 6 }), sizeof offset);
   cr_assert_arr_eq (id, ((const int32_t[]){ 3, 4, 5, 6, 7, 8 }), sizeof id);
   cr_assert_arr_eq (type, ((const int32_t[]){ 1, 0, 1, 0, 1, 0 }), sizeof type);
-  cr_assert_arr_eq (position, ((const int32_t[]){ 0, 1, 0, 1, 2, 3 }), sizeof position);
   cr_assert_arr_eq (sequence, ((const int32_t[]){ 0, 0, 2, 2, 2, 2 }), sizeof sequence);
   cr_assert_arr_eq (sample, chosen, sizeof sample);
   cr_assert_arr_eq (labels, ((const int32_t[]){ 9, 8, 10 }), sizeof labels);

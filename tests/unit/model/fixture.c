@@ -6,16 +6,21 @@
 #include <string.h>
 #include <unistd.h>
 
-#define GOLDEN     "tests/golden/bert-tiny"
 #define MUST(call) cr_assert_eq ((call), ADAMIX_OK, "%s", adamix_err_message ())
+
+static char *
+golden_path (const char *folder, const char *name)
+{
+  const char *root = getenv ("ADAMIX_SOURCE");
+  char *path = NULL;
+  MUST (adamix_format (&path, "%s/tests/golden/%s%s%s", root ? root : ".", folder, *name ? "/" : "", name));
+  return path;
+}
 
 char *
 fixture_path (const char *name)
 {
-  const char *root = getenv ("ADAMIX_SOURCE");
-  char *path = NULL;
-  MUST (adamix_format (&path, "%s/%s%s%s", root ? root : ".", GOLDEN, *name ? "/" : "", name));
-  return path;
+  return golden_path (FIXTURE_BERT, name);
 }
 
 static const adamix_stored_tensor *
@@ -39,7 +44,6 @@ read_batch (fixture *fixture)
   memcpy (batch->id, id->data, id->bytes);
   memcpy (batch->offset, offset->data, offset->bytes);
   memcpy (batch->type, stored (file, "batch.type")->data, (size_t) T * sizeof *batch->type);
-  memcpy (batch->position, stored (file, "batch.position")->data, (size_t) T * sizeof *batch->position);
   memcpy (batch->label, stored (file, "batch.label")->data, (size_t) S * sizeof *batch->label);
   for (int64_t s = 0; s < S; ++s) {
     batch->sample[s] = 100 + 7 * s;
@@ -47,10 +51,10 @@ read_batch (fixture *fixture)
   }
 }
 
-void
-fixture_open (fixture *fixture, const char *dir, int threads)
+static void
+open_both (fixture *fixture, const char *folder, const char *dir, int threads)
 {
-  char *golden = fixture_path ("golden.safetensors"), *own = fixture_path ("");
+  char *golden = golden_path (folder, "golden.safetensors"), *own = golden_path (folder, "");
   *fixture = (struct fixture){ 0 };
   MUST (adamix_compute_select (&fixture->compute, "auto", "auto", threads));
   MUST (adamix_safetensors_open (&fixture->golden, golden));
@@ -58,6 +62,18 @@ fixture_open (fixture *fixture, const char *dir, int threads)
   read_batch (fixture);
   free (own);
   free (golden);
+}
+
+void
+fixture_open (fixture *fixture, const char *dir, int threads)
+{
+  open_both (fixture, FIXTURE_BERT, dir, threads);
+}
+
+void
+fixture_open_golden (fixture *fixture, const char *folder, int threads)
+{
+  open_both (fixture, folder, NULL, threads);
 }
 
 void
@@ -88,7 +104,6 @@ fixture_single (const adamix_batch *batch, int64_t s, adamix_batch *out)
   out->label[0] = batch->label[s];
   memcpy (out->id, batch->id + first, (size_t) n * sizeof *out->id);
   memcpy (out->type, batch->type + first, (size_t) n * sizeof *out->type);
-  memcpy (out->position, batch->position + first, (size_t) n * sizeof *out->position);
 }
 
 double
@@ -108,7 +123,13 @@ fixture_error (const float *a, const float *b, int64_t count)
 void
 fixture_copy_begin (fixture_copy *copy)
 {
-  char *config = fixture_path ("config.json"), *weights = fixture_path ("model.safetensors");
+  fixture_copy_golden (copy, FIXTURE_BERT);
+}
+
+void
+fixture_copy_golden (fixture_copy *copy, const char *folder)
+{
+  char *config = golden_path (folder, "config.json"), *weights = golden_path (folder, "model.safetensors");
   *copy = (fixture_copy){ .dir = "/tmp/adamix-model-XXXXXX" };
   cr_assert (mkdtemp (copy->dir));
   MUST (adamix_json_load (&copy->config, config));

@@ -30,10 +30,12 @@ run_create (run *run, adamix_model *model, const adamix_batch *batch, const run_
   adamix_head_link (run->head, &run->params);
   adamix_head_initialise (run->head, 1);
   MUST (adamix_model_pack (model, true));
-  adamix_param *rows[] = { run_param (&run->params, "head.weight"), run_param (&run->params, "head.bias") };
+  const char *names[] = { "head.weight", "head.bias" };
   const float *values[] = { weight, bias };
-  for (int i = 0; i < 2; ++i)
-    if (values[i]) memcpy (rows[i]->value, values[i], (size_t) rows[i]->count * sizeof (float));
+  for (int i = 0; i < 2; ++i) {
+    const adamix_param *row = values[i] ? run_param (&run->params, names[i]) : NULL;
+    if (row) memcpy (row->value, values[i], (size_t) row->count * sizeof (float));
+  }
 
   const adamix_workspace_size size = { .passes = shape->passes,
                                        .tokens = batch->tokens,

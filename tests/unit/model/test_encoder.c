@@ -234,15 +234,18 @@ Test (encoder, refuses_what_does_not_fit)
     const char *word;
   } wrong[] = { { &fixture.batch.id[3], 104, "104" },
                 { &fixture.batch.id[3], -1, "-1" },
-                { &fixture.batch.type[3], 2, "type" },
-                { &fixture.batch.position[3], 40, "position" } };
-  for (int i = 0; i < 4; ++i) {
+                { &fixture.batch.type[3], 2, "type" } };
+  for (int i = 0; i < 3; ++i) {
     int32_t right = *wrong[i].where;
     *wrong[i].where = wrong[i].value;
     cr_expect_eq (adamix_model_forward (run.model, run.workspace, &run.args, &hidden), ADAMIX_EDATA);
     cr_expect (strstr (adamix_err_message (), wrong[i].word));
     *wrong[i].where = right;
   }
+  fixture.batch.offset[1] = 41; /* longer than the 40 positions */
+  cr_expect_eq (adamix_model_forward (run.model, run.workspace, &run.args, &hidden), ADAMIX_EDATA);
+  cr_expect (strstr (adamix_err_message (), "--max-length"));
+  fixture.batch.offset[1] = 7;
   run.args.passes = 2;
   cr_expect_eq (adamix_model_forward (run.model, run.workspace, &run.args, &hidden), ADAMIX_ESHAPE);
   run.args.passes = 1;

@@ -1,4 +1,5 @@
-/* Hidden states and logits of the tiny BERT against those that transformers gave (tests/golden/make_bert.py).
+/* Hidden states and logits of the tiny models against those that transformers gave (tests/golden/make_bert.py,
+ * make_models.py).
  *
  * The golden values are right to fp32.  Ours were seen to differ by 5e-7 of the largest, a few units in the last place; 3e-6
  * leaves room for a GEMM that adds in another order.  No mistake in a formula is that small. */
@@ -96,4 +97,38 @@ Test (golden, prefixed_and_former_names)
   rename_tensors (&copy, name);
   check_hidden (&copy, 3);
   fixture_copy_remove (&copy);
+}
+
+/* ---- the other architectures ------------------------------------------------------------------------------------------ */
+
+/* Of a model's last layer; the layers below it are in its way. */
+static void
+check_architecture (const char *folder, int64_t tensors)
+{
+  fixture fixture;
+  run run;
+  char name[32];
+  int64_t count;
+  fixture_open_golden (&fixture, folder, 2);
+  adamix_model_tensors (fixture.model, &count);
+  cr_expect_eq (count, tensors);
+  const run_shape shape = { .pool = ADAMIX_POOL_POOLER, .outputs = LABELS, .passes = 1, .inference = true };
+  run_create (&run, fixture.model, &fixture.batch, &shape, NULL, NULL);
+  for (int64_t i = 0; i < run.params.rows; ++i) {
+    const adamix_param *row = &run.params.row[i];
+    memcpy (row->value, fixture_golden (&fixture, row->name, row->count), (size_t) row->count * sizeof (float));
+  }
+  run_forward (&run);
+  const adamix_model_config *config = adamix_model_config_of (fixture.model);
+  snprintf (name, sizeof name, "hidden.%d", (int) config->layers);
+  int64_t states = fixture.batch.tokens * config->hidden, outputs = fixture.batch.sequences * LABELS;
+  cr_expect_lt (fixture_error (run.hidden.data, fixture_golden (&fixture, name, states), states), TOLERANCE);
+  cr_expect_lt (fixture_error (run.z.data, fixture_golden (&fixture, "logits", outputs), outputs), TOLERANCE);
+  run_destroy (&run);
+  fixture_close (&fixture);
+}
+
+Test (golden, roberta)
+{
+  check_architecture ("roberta-tiny", 5 + 2 * 16);
 }

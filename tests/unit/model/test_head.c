@@ -4,6 +4,7 @@
 
 #include <criterion/criterion.h>
 #include <math.h>
+#include <string.h>
 
 enum { H = 32, LABELS = 7, SEQUENCES = 5, TOKENS = 73 };
 
@@ -17,6 +18,7 @@ Test (head, starts_from_the_seed)
   run_create (&run, fixture.model, &fixture.batch, &shape, NULL, NULL);
   const adamix_param *weight = run_param (&run.params, "head.weight"), *bias = run_param (&run.params, "head.bias");
   cr_expect_eq (adamix_head_outputs (run.head), LABELS);
+  cr_expect_eq (adamix_head_parameters (run.head), LABELS * (H + 1));
   cr_expect (weight->rank == 2 && weight->shape[0] == LABELS && weight->shape[1] == H && weight->decay);
   cr_expect (bias->rank == 1 && bias->shape[0] == LABELS && !bias->decay);
   adamix_head_initialise (run.head, 8);
@@ -92,4 +94,94 @@ Test (head, drops_in_training)
   cr_expect_arr_neq (run.z.data, run.z.data + SEQUENCES * LABELS, half);
   run_destroy (&run);
   fixture_close (&fixture);
+}
+
+/* ---- a head with a dense layer of its own ----------------------------------------------------------------------------- */
+
+static const struct own_head {
+  const char *folder;
+  int64_t hidden;
+  adamix_activation activation;
+  bool drops_input;
+} own_heads[] = { { "roberta-tiny", 28, ADAMIX_ACTIVATION_TANH, true } };
+
+static void
+expect_param (const adamix_param *param, const char *name, int64_t rows, int64_t cols)
+{
+  cr_expect_str_eq (param->name, name);
+  cr_expect (param->shape[0] == rows && param->count == rows * cols);
+  cr_expect_eq (param->decay, param->rank == 2, "%s", name);
+}
+
+static void
+check_own_head (const struct own_head *own)
+{
+  fixture fixture;
+  run run;
+  int64_t hidden = own->hidden;
+  const run_shape shape = { .outputs = LABELS, .passes = 1, .inference = true };
+  fixture_open_golden (&fixture, own->folder, 1);
+  cr_expect_not (adamix_model_has_pooler (fixture.model));
+  cr_expect (adamix_model_has_own_head (fixture.model));
+  run_create (&run, fixture.model, &fixture.batch, &shape, NULL, NULL);
+  cr_assert_eq (run.params.rows, 4);
+  const adamix_param *param = run.params.row;
+  expect_param (&param[0], "head.dense.weight", hidden, hidden);
+  expect_param (&param[1], "head.dense.bias", hidden, 1);
+  expect_param (&param[2], "head.out_proj.weight", LABELS, hidden);
+  expect_param (&param[3], "head.out_proj.bias", LABELS, 1);
+  int64_t sum = 0;
+  for (int i = 0; i < 4; ++i) {
+    double squares = 0;
+    for (int64_t e = 0; e < param[i].count; ++e) squares += (double) param[i].value[e] * param[i].value[e];
+    cr_expect_float_eq (sqrt (squares / (double) param[i].count), param[i].decay ? 0.02 : 0, 0.003, "%s",
+                        param[i].name);
+    sum += param[i].count;
+  }
+  cr_expect_eq (adamix_head_parameters (run.head), sum);
+  cr_expect_arr_neq (param[0].value, param[2].value, (size_t) (LABELS * hidden) * sizeof (float));
+  run_destroy (&run);
+  fixture_close (&fixture);
+}
+
+Test (head, may_have_a_dense_layer_of_its_own)
+{
+  for (size_t i = 0; i < sizeof own_heads / sizeof *own_heads; ++i) check_own_head (&own_heads[i]);
+}
+
+/* With dense the identity and an output layer that picks the first states, z = drop (f (drop (h[0]))) of these. */
+static void
+check_own_dropout (const struct own_head *own)
+{
+  fixture fixture;
+  run run;
+  const run_shape shape = { .outputs = LABELS, .passes = 1, .inference = true };
+  fixture_open_golden (&fixture, own->folder, 1);
+  const adamix_kernels *kernels = fixture.compute.kernels;
+  run_create (&run, fixture.model, &fixture.batch, &shape, NULL, NULL);
+  for (int i = 0; i <= 2; i += 2) {
+    adamix_param *matrix = &run.params.row[i];
+    for (int64_t e = 0; e < matrix->count; ++e) matrix->value[e] = e % own->hidden == e / own->hidden;
+  }
+  run.args.training = true;
+  run.args.dropout = 0.5f;
+  run_forward (&run);
+  for (int64_t s = 0; s < SEQUENCES; ++s) {
+    float x[64];
+    memcpy (x, run.hidden.data + fixture.batch.offset[s] * own->hidden, (size_t) own->hidden * sizeof *x);
+    const adamix_drop drop[] = { ADAMIX_DROP_HEAD_INPUT, ADAMIX_DROP_HEAD };
+    for (int i = 0; i < 2; ++i) {
+      const adamix_dropout mask = adamix_dropout_of (&run.args, 0, 0, drop[i], fixture.batch.sample[s]);
+      if (i) kernels->activate[own->activation](own->hidden, x, x);
+      if (i || own->drops_input) kernels->dropout (&mask, own->hidden, x);
+    }
+    for (int k = 0; k < LABELS; ++k) cr_expect_float_eq (run.z.data[s * LABELS + k], x[k], 1e-6);
+  }
+  run_destroy (&run);
+  fixture_close (&fixture);
+}
+
+Test (head, drops_as_the_architecture_says)
+{
+  for (size_t i = 0; i < sizeof own_heads / sizeof *own_heads; ++i) check_own_dropout (&own_heads[i]);
 }

@@ -55,6 +55,32 @@ Test (open, tells_what_the_folder_holds)
   free (dir);
 }
 
+/* Positions counted from the padding token's id leave less room for a sequence than there are positions. */
+Test (open, counts_roberta_positions_from_its_padding)
+{
+  fixture_copy copy;
+  adamix_model *model;
+  fixture_copy_golden (&copy, "roberta-tiny");
+  for (int i = 0; i < 2; ++i) { /* pad_token_id is 1 where nothing is said */
+    fixture_copy_write (&copy);
+    MUST (open_dir (copy.dir, &model));
+    const adamix_model_config *config = adamix_model_config_of (model);
+    cr_expect (config->pad == 1 && config->first_position == 2 && config->positions == 36 && config->longest == 34);
+    cr_expect (config->types == 1 && config->embedding == config->hidden);
+    adamix_model_destroy (model);
+    json_object_del (copy.config, "pad_token_id");
+  }
+  json_object_set_new (copy.config, "model_type", json_string ("xlm-roberta"));
+  fixture_copy_write (&copy);
+  MUST (open_dir (copy.dir, &model));
+  cr_expect_str_eq (adamix_model_config_of (model)->architecture, "xlm-roberta");
+  adamix_model_destroy (model);
+  json_object_set_new (copy.config, "pad_token_id", json_integer (35));
+  fixture_copy_write (&copy);
+  expect_refused (copy.dir, ADAMIX_EFORMAT, "pad_token_id");
+  fixture_copy_remove (&copy);
+}
+
 /* ---- stored forms -------------------------------------------------------------------------------------------------- */
 
 /* Every tensor as BF16 of the same values: the upper half of an fp32. */
