@@ -22,8 +22,13 @@ def ok(condition, name, detail=""):
     if not condition:
         _failures += 1
         for line in str(detail).splitlines():
-            print(f"# {line}", flush=True)
+            note(line)
     return bool(condition)
+
+
+def note(text):
+    """A line for whoever reads the log."""
+    print(f"# {text}", flush=True)
 
 
 def skip(name, why):
