@@ -14,7 +14,7 @@
 
 typedef struct dump_config {
   const char *model, *batch, *output, *gemm, *kernels;
-  int pool, share, trainable;
+  int pool, share, trainable, gradient;
   int64_t outputs, passes, experts, bottleneck, threads;
   double consistency;
   bool backward;
@@ -32,6 +32,7 @@ static const adamix_option table[] = {
   { "bottleneck", ADAMIX_OPTION_INTEGER, AT (bottleneck), "8", NULL, 1, 1024, "R", "their width" },
   { "share", ADAMIX_OPTION_CHOICE, AT (share), "none", "none|down|up|both", 0, 0, NULL, "shared projections" },
   { "consistency", ADAMIX_OPTION_REAL, AT (consistency), "0", NULL, 0, 1000, "W", "weight of the consistency loss" },
+  { "consistency-gradient", ADAMIX_OPTION_CHOICE, AT (gradient), "stop", "stop|both", 0, 0, NULL, "of that loss" },
   { "backward", ADAMIX_OPTION_FLAG, AT (backward), "false", NULL, 0, 0, NULL, "compute gradients" },
   { "trainable", ADAMIX_OPTION_CHOICE, AT (trainable), "none", "none|biases|all", 0, 0, NULL, "of the backbone" },
   { "gemm", ADAMIX_OPTION_STRING, AT (gemm), "auto", NULL, 0, 0, "NAME", "GEMM backend" },
@@ -195,7 +196,8 @@ backward (dump *d)
                             .label = d->regression ? NULL : batch->label,
                             .target = d->regression ? batch->target : NULL,
                             .scale = 1.0 / (double) batch->sequences,
-                            .consistency = d->config.consistency };
+                            .consistency = d->config.consistency,
+                            .gradient = (adamix_consistency_gradient) d->config.gradient };
   adamix_loss loss;
   ADAMIX_RETURN_IF (ADAMIX_ALLOC (d->dz, d->z.rows * d->z.cols));
   adamix_view dz = adamix_view_of (d->dz, d->z.rows, d->z.cols);

@@ -167,7 +167,7 @@ class Whole:
                 logits.append(out.logits[0])
         return torch.cat(states), torch.stack(logits)
 
-    def run(self, sequences, answers, routes, consistency):
+    def run(self, sequences, answers, routes, consistency, stop_gradient=True):
         """Forward and backward of len(routes) passes: what dump_model writes, as fp64 arrays."""
         passes = [self.forward(sequences, route) for route in routes]
         z = [logits for _, logits in passes]
@@ -177,8 +177,8 @@ class Whole:
         apart = torch.zeros((), dtype=torch.float64)
         if len(z) == 2 and not regression:
             logp = [F.log_softmax(logits, 1) for logits in z]
-            for a, b in ((0, 1), (1, 0)):  # KL (stop-gradient of p_b || p_a)
-                target = logp[b].detach()
+            for a, b in ((0, 1), (1, 0)):  # KL (p_b || p_a)
+                target = logp[b].detach() if stop_gradient else logp[b]
                 apart = apart + consistency / 2 * (target.exp() * (target - logp[a])).sum(1).mean()
         (task + apart).backward()
         result = {"hidden": torch.cat([states for states, _ in passes]), "z": torch.cat(z), "loss": torch.stack([task, apart])}

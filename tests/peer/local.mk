@@ -5,8 +5,8 @@ peer_programs = tests/peer/dump_model
 tests_peer_dump_model_SOURCES = %D%/dump_model.c
 tests_peer_dump_model_LDADD = libadamix.la $(JANSSON_LIBS) $(MPI_LIBS) -lm
 EXTRA_PROGRAMS += $(peer_programs)
-EXTRA_DIST += $(PEER_TESTS) %D%/check.sh %D%/encoders.py %D%/make_unicode_exceptions.py %D%/requirements.txt %D%/run-python.sh %D%/tap.py \
-  %D%/tasks.py %D%/test_tokens.py
+EXTRA_DIST += $(PEER_TESTS) %D%/check.sh %D%/encoders.py %D%/make_unicode_exceptions.py %D%/requirements.txt \
+  %D%/run-python.sh %D%/tap.py %D%/tasks.py %D%/test_tokens.py
 
 check-peer: all $(peer_programs)
 	+@MAKE="$(MAKE)" $(BASH_PROGRAM) $(srcdir)/tests/peer/check.sh "$(abs_top_srcdir)" "$(abs_top_builddir)" $(PEER_TESTS)

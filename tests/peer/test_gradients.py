@@ -25,7 +25,7 @@ class Case:
     """What is computed: sizes of modules and head, the passes with their routes, what trains."""
 
     def __init__(self, **changes):
-        self.pool, self.outputs, self.passes, self.consistency = "mean", 5, 2, 1.0
+        self.pool, self.outputs, self.passes, self.consistency, self.gradient = "mean", 5, 2, 1.0, "stop"
         self.experts, self.bottleneck, self.share, self.trainable, self.regression = 4, 6, "none", "none", False
         self.__dict__.update(changes)
 
@@ -52,7 +52,8 @@ class Case:
 
     def options(self):
         options = ["--backward", "--pool", self.pool, "--outputs", self.outputs, "--passes", self.passes, "--experts",
-                   self.experts, "--bottleneck", self.bottleneck, "--consistency", self.consistency, "--trainable", self.trainable]
+                   self.experts, "--bottleneck", self.bottleneck, "--consistency", self.consistency,
+                   "--consistency-gradient", self.gradient, "--trainable", self.trainable]
         # With one expert nothing is shared.
         return options + (["--share", self.share] if self.experts > 1 else [])
 
@@ -96,7 +97,8 @@ def compare(name, folder, sequences, case, seed=0):
     if case.experts:
         batch["route"] = np.array(routes, np.int32)
     ours = encoders.dump(folder, batch, *case.options())
-    theirs = encoders.Whole(folder, case.pool, case.outputs, values).run(sequences, answers, routes, case.consistency)
+    whole = encoders.Whole(folder, case.pool, case.outputs, values)
+    theirs = whole.run(sequences, answers, routes, case.consistency, case.gradient == "stop")
     theirs = {key: value for key, value in theirs.items() if is_trainable(case, key)}
     unknown = [key for key in ours if key not in theirs]
     errors = errors_of(ours, theirs)
@@ -117,6 +119,7 @@ CASES = {
     **{f"share {share}, {pool}, consistency {weight}": Case(share=share, pool=pool, consistency=weight)
        for share, pool, weight in zip(SHARES * 2, ("mean", "pooler", "pooler", "mean", "pooler", "mean", "mean", "pooler"),
                                       (1.0, 1.0, 0.7, 0.7, 0.7, 0.7, 1.0, 1.0))},
+    "whole gradient of the consistency term": Case(gradient="both", consistency=0.7),
     "one expert": Case(experts=1, consistency=0.7),
     "one pass": Case(passes=1),
     "regression, mean": Case(regression=True, outputs=1),
