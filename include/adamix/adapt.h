@@ -62,6 +62,10 @@ adamix_err adamix_bank_create (adamix_bank **out, const adamix_bank_shape *shape
                                adamix_params *shared, adamix_params *experts);
 /* After adamix_params_allocate: let the experts point to their rows (sets borrowed for the bank's life). */
 void adamix_bank_link (adamix_bank *bank, adamix_params *shared, adamix_params *experts);
+/* Let the places of this rank's experts stand for those of another deal, owned[i * M + j], of as many in each layer:
+ * numbers and the names of rows change, values do not (the caller brings them).  `experts` is the set that it was created
+ * with.  Errors: ESHAPE if the numbers of experts differ, ENOMEM. */
+adamix_err adamix_bank_deal (adamix_bank *bank, const bool *owned, adamix_params *experts);
 void adamix_bank_destroy (adamix_bank *bank);
 /* Weights ~ N(0, 0.02), biases 0; keyed by (seed, layer, projection, expert): the same on any number of ranks. */
 void adamix_bank_initialise (adamix_bank *bank, uint64_t seed);

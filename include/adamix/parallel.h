@@ -26,8 +26,9 @@ typedef struct adamix_placement_policy {
   const char *help;
   /* Number of groups that W ranks form. */
   int (*groups) (const adamix_placement_args *args, int ranks);
-  /* owner[i * M + j] = group that owns expert j of layer i, for a number of groups.  Pure: the same on every rank. */
-  void (*deal) (const adamix_placement_args *args, int groups, int32_t *owner);
+  /* owner[i * M + j] = group that owns expert j of layer i in deal `round` (from 0), for a number of groups.  A group's
+   * number of experts in a layer is the same in all rounds.  Pure: the same on every rank. */
+  void (*deal) (const adamix_placement_args *args, int groups, int64_t round, int32_t *owner);
   /* Do all ranks draw the same route (shard 0), or each its own? */
   bool common_route;
 } adamix_placement_policy;
@@ -42,6 +43,7 @@ typedef struct adamix_placement {
   adamix_comm *world; /* borrowed for life */
   adamix_comm group;  /* ranks that hold the same experts; owned */
   int groups, mine;   /* number of groups, this rank's */
+  int64_t round;      /* of the deal in force */
   int32_t *owner;     /* [L * M] group of each expert */
   bool *owned;        /* [L * M] is it mine? what adamix_bank_create takes */
 } adamix_placement;
@@ -51,6 +53,9 @@ adamix_err adamix_placement_create (adamix_placement *out, const adamix_placemen
                                     const adamix_placement_args *args, adamix_comm *world);
 /* Collective over world. */
 void adamix_placement_destroy (adamix_placement *placement);
+/* Bring deal `round` into force: owner and owned change, the experts themselves do not move.  Local; pure, so the same on
+ * all ranks. */
+void adamix_placement_deal (adamix_placement *placement, int64_t round);
 /* The shard number that keys this rank's routes: its rank, or 0 where all draw the same.  Local. */
 int64_t adamix_placement_shard (const adamix_placement *placement);
 

@@ -102,6 +102,8 @@ void adamix_params_zero_grads (adamix_params *params);
 /* The row called `name`, looked for from *next on, which moves behind it: sets list their rows in one order, so a whole
  * set is matched in one walk that starts at *next = 0.  View; NULL if there is none. */
 const adamix_param *adamix_params_find (const adamix_params *params, const char *name, int64_t *next);
+/* Give row `row` another name (copied): its place and values stay.  Errors: ENOMEM. */
+adamix_err adamix_params_rename (adamix_params *params, int64_t row, const char *name);
 void adamix_params_destroy (adamix_params *params);
 
 /* ---- GEMM -------------------------------------------------------------------------------------------------------- */

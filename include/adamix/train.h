@@ -43,7 +43,7 @@ typedef struct adamix_train_config {
   int share; /* adamix_share */
   double consistency;
   int consistency_gradient; /* adamix_consistency_gradient */
-  int64_t experts_per_rank;
+  int64_t experts_per_rank, rotate_every;
   double epochs;
   int64_t max_steps, batch;
   double lr; /* 0: the method's */

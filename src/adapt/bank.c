@@ -72,23 +72,36 @@ check_shape (const adamix_bank_shape *shape)
   return ADAMIX_OK;
 }
 
+/* Names of an expert's tensors. */
+typedef struct expert_names {
+  char weight[112], bias[112];
+} expert_names;
+
 /* The merged module stands for all experts and so has no number in its names. */
+static expert_names
+names_of (const adamix_bank_shape *shape, int64_t layer, adamix_projection projection, int64_t number)
+{
+  expert_names names;
+  char stem[96];
+  if (shape->merged)
+    snprintf (stem, sizeof stem, "layers.%lld.ffn.%s", (long long) layer, projection_name[projection]);
+  else
+    snprintf (stem, sizeof stem, "layers.%lld.ffn.experts.%lld.%s", (long long) layer, (long long) number,
+              projection_name[projection]);
+  snprintf (names.weight, sizeof names.weight, "%s.weight", stem);
+  snprintf (names.bias, sizeof names.bias, "%s.bias", stem);
+  return names;
+}
+
 static adamix_err
 announce (const adamix_bank_shape *shape, int64_t layer, adamix_projection projection, adamix_params *params,
           adamix_expert *expert)
 {
-  char stem[96], name[112];
   int64_t outputs = outputs_of (shape, projection);
-  if (shape->merged)
-    snprintf (stem, sizeof stem, "layers.%lld.ffn.%s", (long long) layer, projection_name[projection]);
-  else
-    snprintf (stem, sizeof stem, "layers.%lld.ffn.experts.%lld.%s", (long long) layer, (long long) expert->number,
-              projection_name[projection]);
-  snprintf (name, sizeof name, "%s.weight", stem);
+  expert_names names = names_of (shape, layer, projection, expert->number);
   ADAMIX_RETURN_IF (
-      adamix_params_add (params, name, 2, outputs, inputs_of (shape, projection), true, &expert->weight_row));
-  snprintf (name, sizeof name, "%s.bias", stem);
-  return adamix_params_add (params, name, 1, outputs, 1, false, &expert->bias_row);
+      adamix_params_add (params, names.weight, 2, outputs, inputs_of (shape, projection), true, &expert->weight_row));
+  return adamix_params_add (params, names.bias, 1, outputs, 1, false, &expert->bias_row);
 }
 
 /* `owned`: this layer's M flags, NULL for all. */
@@ -145,6 +158,39 @@ adamix_bank_link (adamix_bank *bank, adamix_params *shared, adamix_params *exper
         expert->bias = &params->row[expert->bias_row];
       }
   }
+}
+
+/* `owned`: this layer's M flags. */
+static adamix_err
+deal_list (adamix_expert_list *list, const adamix_bank_shape *shape, int64_t layer, adamix_projection projection,
+           const bool *owned, adamix_params *params)
+{
+  int64_t dealt = 0;
+  for (int64_t j = 0; j < shape->experts; j++) dealt += owned[j];
+  if (dealt != list->count)
+    return adamix_err_set (ADAMIX_ESHAPE, "layer %lld: %lld experts are dealt to a place for %lld", (long long) layer,
+                           (long long) dealt, (long long) list->count);
+  adamix_expert *expert = list->expert;
+  for (int64_t j = 0; j < shape->experts; j++) {
+    if (!owned[j]) continue;
+    expert_names names = names_of (shape, layer, projection, j);
+    expert->number = j;
+    ADAMIX_RETURN_IF (adamix_params_rename (params, expert->weight_row, names.weight));
+    ADAMIX_RETURN_IF (adamix_params_rename (params, expert->bias_row, names.bias));
+    expert++;
+  }
+  return ADAMIX_OK;
+}
+
+adamix_err
+adamix_bank_deal (adamix_bank *bank, const bool *owned, adamix_params *experts)
+{
+  const adamix_bank_shape *shape = &bank->shape;
+  for (int64_t i = 0; i < shape->layers; i++)
+    for (int p = 0; p < ADAMIX_PROJECTIONS; p++)
+      if (!is_shared (shape, p))
+        ADAMIX_RETURN_IF (deal_list (&bank->local[p][i], shape, i, p, owned + i * shape->experts, experts));
+  return ADAMIX_OK;
 }
 
 void

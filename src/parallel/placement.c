@@ -20,7 +20,7 @@ adamix_placement_group_of (const adamix_placement *placement, int rank)
 }
 
 static adamix_err
-deal (adamix_placement *placement)
+form_groups (adamix_placement *placement)
 {
   const adamix_placement_args *args = &placement->args;
   if (args->layers < 1 || args->experts < 1 || args->experts_per_rank < 1)
@@ -32,9 +32,18 @@ deal (adamix_placement *placement)
   ADAMIX_RETURN_IF (ADAMIX_ALLOC (placement->owned, count));
   placement->groups = placement->policy->groups (args, placement->world->size);
   placement->mine = adamix_placement_group_of (placement, placement->world->rank);
-  placement->policy->deal (args, placement->groups, placement->owner);
-  for (int64_t e = 0; e < count; e++) placement->owned[e] = placement->owner[e] == placement->mine;
+  adamix_placement_deal (placement, 0);
   return ADAMIX_OK;
+}
+
+void
+adamix_placement_deal (adamix_placement *placement, int64_t round)
+{
+  const adamix_placement_args *args = &placement->args;
+  placement->round = round;
+  placement->policy->deal (args, placement->groups, round, placement->owner);
+  for (int64_t e = 0; e < args->layers * args->experts; e++)
+    placement->owned[e] = placement->owner[e] == placement->mine;
 }
 
 adamix_err
@@ -43,7 +52,7 @@ adamix_placement_create (adamix_placement *out, const adamix_placement_policy *p
 {
   adamix_err err = ADAMIX_OK;
   adamix_placement placement = { .policy = policy, .args = *args, .world = world };
-  ADAMIX_TRY (adamix_comm_agree (world, deal (&placement)));
+  ADAMIX_TRY (adamix_comm_agree (world, form_groups (&placement)));
   ADAMIX_TRY (adamix_comm_split (&placement.group, world, placement.mine));
   *out = placement;
   return ADAMIX_OK;

@@ -11,9 +11,10 @@ groups (const adamix_placement_args *args, int ranks)
 }
 
 static void
-deal (const adamix_placement_args *args, int groups, int32_t *owner)
+deal (const adamix_placement_args *args, int groups, int64_t round, int32_t *owner)
 {
   (void) groups;
+  (void) round;
   memset (owner, 0, (size_t) (args->layers * args->experts) * sizeof *owner);
 }
 

@@ -63,6 +63,16 @@ adamix_params_find (const adamix_params *params, const char *name, int64_t *next
   return NULL;
 }
 
+adamix_err
+adamix_params_rename (adamix_params *params, int64_t row, const char *name)
+{
+  char *copy;
+  ADAMIX_RETURN_IF (adamix_format (&copy, "%s", name));
+  free (params->row[row].name);
+  params->row[row].name = copy;
+  return ADAMIX_OK;
+}
+
 void
 adamix_params_destroy (adamix_params *params)
 {

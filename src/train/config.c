@@ -69,6 +69,8 @@ static const adamix_option train_options[] = {
   STRING ("merge", merge, "average", "average", "how the experts become one module"),
   STRING ("placement", placement, "owned", "owned|replicated", "which ranks hold which experts"),
   INTEGER ("experts-per-rank", experts_per_rank, "2", 1, 1024, "K, experts a rank owns at least (owned placement)"),
+  INTEGER ("rotate-every", rotate_every, "50", 0, 1e15,
+           "steps after which each layer's experts are dealt anew to the groups of ranks; 0: never"),
   REAL ("epochs", epochs, "3", 1e-9, 1e9, "passes over the training file"),
   INTEGER ("max-steps", max_steps, "0", 0, 1e15, "stop after N steps instead of --epochs; 0: --epochs counts"),
   INTEGER ("batch", batch, "32", 1, 1e9, "global batch: examples a step, over all ranks"),
@@ -265,6 +267,7 @@ static const struct {
   { "merge", offsetof (adamix_method, many) },
   { "placement", offsetof (adamix_method, many) },
   { "experts-per-rank", offsetof (adamix_method, many) },
+  { "rotate-every", offsetof (adamix_method, many) },
   { "consistency", offsetof (adamix_method, consistency) },
   { "consistency-gradient", offsetof (adamix_method, consistency) },
 };

@@ -44,6 +44,27 @@ adamix_run_scatter (adamix_run *run)
   return ADAMIX_OK;
 }
 
+/* Number of the deal under which step `step` is made. */
+static int64_t
+round_of (const adamix_run *run, int64_t step)
+{
+  const int64_t period = run->config->rotate_every;
+  return run->bank && run->placement.groups > 1 && period > 0 ? step / period : 0;
+}
+
+adamix_err
+adamix_run_rotate (adamix_run *run, int64_t step)
+{
+  const int64_t round = round_of (run, step);
+  if (round == run->placement.round) return ADAMIX_OK;
+  ADAMIX_RETURN_IF (adamix_run_gather_values (run));
+  ADAMIX_RETURN_IF (adamix_run_gather_optimizer (run));
+  adamix_placement_deal (&run->placement, round);
+  adamix_err err = adamix_bank_deal (run->bank, run->placement.owned, &run->experts);
+  if (!err) err = adamix_run_scatter (run);
+  return adamix_comm_agree (run->args->world, err);
+}
+
 adamix_err
 adamix_run_merge (adamix_run *run)
 {

@@ -68,8 +68,11 @@ adamix_err adamix_run_step (adamix_run *run, int64_t step, adamix_step_result *o
 /* gather.c: bring the run together on every rank.  Collective over the world. */
 adamix_err adamix_run_gather_values (adamix_run *run);    /* into all.params.values */
 adamix_err adamix_run_gather_optimizer (adamix_run *run); /* into the snapshot */
-/* The reverse, after a checkpoint was read.  Local. */
+/* The reverse: this rank takes what the deal in force makes its own.  Local. */
 adamix_err adamix_run_scatter (adamix_run *run);
+/* Rotation of ownership: if step `step` is made under another deal than the one in force, experts change their groups,
+ * with both moments and t. */
+adamix_err adamix_run_rotate (adamix_run *run, int64_t step);
 /* all.params.values become the merged module. */
 adamix_err adamix_run_merge (adamix_run *run);
 

@@ -96,6 +96,7 @@ adamix_run_step (adamix_run *run, int64_t step, adamix_step_result *out)
   const double start = adamix_clock ();
   adamix_loss loss = { 0, 0 };
   *out = (adamix_step_result){ .examples = adamix_plan_cut (&run->plan, step) };
+  ADAMIX_RETURN_IF (adamix_run_rotate (run, step));
   adamix_params_zero_grads (&run->shared);
   adamix_params_zero_grads (&run->experts);
   pack (run, step);

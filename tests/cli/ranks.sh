@@ -35,20 +35,31 @@ for copy in first second; do
 done
 expect "the same command gives the same module" cmp "$scratch/few-first/merged/adapter.safetensors" "$scratch/few-second/merged/adapter.safetensors"
 
-# A checkpoint of two ranks goes on to the bits of the uninterrupted run.
-run_ranks 2 train "${common[@]}" --save-every 8 --keep 9 --output "$scratch/whole"
-expect_exit 0 "two ranks"
-mkdir -p "$scratch/cut/checkpoints"
-cp -r "$scratch/whole/checkpoints/step-8" "$scratch/cut/checkpoints"
-cp "$scratch/whole/run.json" "$scratch/whole/metrics.jsonl" "$scratch/cut"
-run_ranks 2 train "${common[@]}" --save-every 8 --keep 9 --output "$scratch/cut" --resume
-expect_exit 0 "resume on two ranks"
-expect "resumed on two ranks: the same bytes" cmp "$scratch/whole/merged/adapter.safetensors" "$scratch/cut/merged/adapter.safetensors"
-expect "resumed on two ranks: the same metrics" cmp <(without_times "$scratch/whole/metrics.jsonl") <(without_times "$scratch/cut/metrics.jsonl")
+# A checkpoint of two ranks goes on to the bits of the uninterrupted run, within a period of rotation and at its end.
+for period in 3 4; do
+  rotating=("${common[@]}" --rotate-every "$period" --save-every 8 --keep 9)
+  whole=$scratch/whole-$period cut=$scratch/cut-$period
+  run_ranks 2 train "${rotating[@]}" --output "$whole"
+  expect_exit 0 "two ranks, rotation every $period steps"
+  mkdir -p "$cut/checkpoints"
+  cp -r "$whole/checkpoints/step-8" "$cut/checkpoints"
+  cp "$whole/run.json" "$whole/metrics.jsonl" "$cut"
+  run_ranks 2 train "${rotating[@]}" --output "$cut" --resume
+  name="resumed on two ranks, rotation every $period steps"
+  expect_exit 0 "$name"
+  expect "$name: the same bytes" cmp "$whole/merged/adapter.safetensors" "$cut/merged/adapter.safetensors"
+  expect "$name: the same metrics" cmp <(without_times "$whole/metrics.jsonl") <(without_times "$cut/metrics.jsonl")
+done
+run_ranks 2 train "${common[@]}" --rotate-every 0 --output "$scratch/still"
+expect_exit 0 "two ranks without rotation"
+expect "rotation begins with its first period's end" \
+  cmp <(without_times "$scratch/still/metrics.jsonl" | head -n 3) <(without_times "$scratch/whole-3/metrics.jsonl" | head -n 3)
+expect "rotation changes who trains what" \
+  bash -c "! cmp -s '$scratch/still/merged/adapter.safetensors' '$scratch/whole-3/merged/adapter.safetensors'"
 
 # Evaluation over ranks is that of one.
-run eval --model "$tiny" --adapter "$scratch/whole" --file "$scratch/dev.tsv" --output "$scratch/eval-1.json"
-run_ranks 3 eval --model "$tiny" --adapter "$scratch/whole" --file "$scratch/dev.tsv" --output "$scratch/eval-3.json"
+run eval --model "$tiny" --adapter "$scratch/whole-3" --file "$scratch/dev.tsv" --output "$scratch/eval-1.json"
+run_ranks 3 eval --model "$tiny" --adapter "$scratch/whole-3" --file "$scratch/dev.tsv" --output "$scratch/eval-3.json"
 expect_exit 0 "eval on three ranks"
 expect "eval on three ranks gives what one gives" cmp "$scratch/eval-1.json" "$scratch/eval-3.json"
 

@@ -56,6 +56,41 @@ check_merge (const char *label, const adamix_bank_shape *shape, const bank_fixtu
   bank_fixture_close (&merged);
 }
 
+/* The experts dealt anew, round after round: their values and their numbers go along. */
+static void
+check_rotation (const char *label, adamix_placement *placement, const adamix_bank_shape *shape, bank_fixture *mine,
+                const bank_fixture *all)
+{
+  enum { ROUNDS = 5 };
+  bank_fixture together;
+  int moved = 0;
+  bank_fixture_open (&together, shape, NULL);
+  for (int64_t round = 1; round <= ROUNDS; round++) {
+    const int64_t cells = shape->layers * shape->experts;
+    bool before[128];
+    memcpy (before, placement->owned, (size_t) cells * sizeof *before);
+    must (adamix_exchange_collect (placement, shape, &mine->experts, mine->experts.values, false, &together.experts,
+                                   together.experts.values));
+    adamix_placement_deal (placement, round);
+    must (adamix_bank_deal (mine->bank, placement->owned, &mine->experts));
+    must (adamix_exchange_select (&together.experts, together.experts.values, false, &mine->experts,
+                                  mine->experts.values));
+    moved += memcmp (before, placement->owned, (size_t) cells * sizeof *before) != 0;
+    for (int64_t i = 0; i < shape->layers; i++)
+      for (int64_t j = 0; j < shape->experts; j++)
+        workload_expect (adamix_bank_copies (shape, ADAMIX_UP) == 1 ||
+                             (adamix_bank_slot (mine->bank, ADAMIX_UP, i, j) >= 0) ==
+                                 placement->owned[i * shape->experts + j],
+                         "%s: the bank of round %d does not hold what was dealt", label, (int) round);
+    check_numbers (label, placement, shape, mine, all);
+  }
+  must (adamix_exchange_collect (placement, shape, &mine->experts, mine->experts.values, false, &together.experts,
+                                 together.experts.values));
+  workload_expect (same_values (&together.experts, &all->experts), "%s: rotation changed an expert", label);
+  workload_expect (placement->groups == 1 || moved > 0, "%s: nothing was dealt anew", label);
+  bank_fixture_close (&together);
+}
+
 static void
 check_case (const workload_case *c, adamix_comm *world)
 {
@@ -80,6 +115,7 @@ check_case (const workload_case *c, adamix_comm *world)
   memcpy (together.shared.values, mine.shared.values, (size_t) mine.shared.count * sizeof (float));
   check_numbers (label, &placement, &shape, &mine, &all);
   check_merge (label, &shape, &together);
+  check_rotation (label, &placement, &shape, &mine, &all);
   memset (all.experts.values, 0, (size_t) all.experts.count * sizeof (float));
   must (adamix_exchange_select (&together.experts, together.experts.values, false, &all.experts, all.experts.values));
   workload_expect (same_values (&together.experts, &all.experts), "%s: select loses values", label);

@@ -3,6 +3,8 @@
 
 #include <adamix/parallel.h>
 
+#include <string.h>
+
 enum { MAX_CELLS = 1024 };
 
 static adamix_placement_args
@@ -36,7 +38,7 @@ Test (placement, owned_deals_sets_that_differ_by_at_most_one)
       adamix_placement_args args = args_of (experts, 1);
       int32_t owner[MAX_CELLS];
       int64_t total[16] = { 0 }, most = 0, least = INT64_MAX;
-      owned->deal (&args, groups, owner);
+      owned->deal (&args, groups, experts % 3, owner);
       for (int64_t i = 0; i < args.layers; i++) {
         int64_t held[16] = { 0 };
         for (int64_t j = 0; j < experts; j++) {
@@ -63,9 +65,9 @@ Test (placement, deals_are_keyed_by_seed_and_layer)
   int32_t once[MAX_CELLS], again[MAX_CELLS], reseeded[MAX_CELLS];
   int differing = 0, seeds = 0;
   other.seed = 4;
-  owned->deal (&args, 2, once);
-  owned->deal (&args, 2, again);
-  owned->deal (&other, 2, reseeded);
+  owned->deal (&args, 2, 0, once);
+  owned->deal (&args, 2, 0, again);
+  owned->deal (&other, 2, 0, reseeded);
   for (int e = 0; e < 12 * 8; e++) {
     cr_assert (once[e] == again[e]);
     seeds += once[e] != reseeded[e];
@@ -92,4 +94,41 @@ Test (placement, of_one_process_owns_everything)
   cr_expect (adamix_placement_create (&placement, adamix_placement_policy_find ("owned"), &args, &world) ==
              ADAMIX_EUSAGE);
   adamix_comm_destroy (&world);
+}
+
+/* What rotation is for: an expert of one layer meets every expert of another layer in some group. */
+Test (placement, over_twenty_periods_every_pair_of_experts_of_two_layers_shares_a_group)
+{
+  enum { LAYERS = 12, EXPERTS = 4, PERIODS = 20 };
+  const adamix_placement_policy *owned = adamix_placement_policy_find ("owned");
+  adamix_placement_args args = args_of (EXPERTS, 2);
+  bool met[LAYERS][EXPERTS][LAYERS][EXPERTS] = { 0 };
+  for (int64_t round = 0; round < PERIODS; round++) {
+    int32_t owner[LAYERS][EXPERTS];
+    owned->deal (&args, 2, round, &owner[0][0]);
+    for (int i = 0; i < LAYERS * EXPERTS; i++)
+      for (int k = 0; k < LAYERS * EXPERTS; k++)
+        met[i / EXPERTS][i % EXPERTS][k / EXPERTS][k % EXPERTS] |= (&owner[0][0])[i] == (&owner[0][0])[k];
+  }
+  for (int i = 0; i < LAYERS * EXPERTS; i++)
+    for (int k = 0; k < LAYERS * EXPERTS; k++)
+      cr_assert (i / EXPERTS == k / EXPERTS || met[i / EXPERTS][i % EXPERTS][k / EXPERTS][k % EXPERTS],
+                 "expert %d of layer %d never met expert %d of layer %d", i % EXPERTS, i / EXPERTS, k % EXPERTS,
+                 k / EXPERTS);
+}
+
+Test (placement, a_group_holds_as_many_experts_of_a_layer_in_every_round)
+{
+  enum { LAYERS = 12, EXPERTS = 7, GROUPS = 3 };
+  const adamix_placement_policy *owned = adamix_placement_policy_find ("owned");
+  adamix_placement_args args = args_of (EXPERTS, 2);
+  int64_t first[LAYERS][GROUPS] = { 0 };
+  for (int64_t round = 0; round < 9; round++) {
+    int32_t owner[LAYERS * EXPERTS];
+    int64_t held[LAYERS][GROUPS] = { 0 };
+    owned->deal (&args, GROUPS, round, owner);
+    for (int e = 0; e < LAYERS * EXPERTS; e++) held[e / EXPERTS][owner[e]]++;
+    if (round == 0) memcpy (first, held, sizeof first);
+    cr_assert (memcmp (first, held, sizeof first) == 0, "round %d", (int) round);
+  }
 }
