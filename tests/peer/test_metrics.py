@@ -1,0 +1,259 @@
+"""The metrics of every task: a short run, `adamix eval`, and scikit-learn and scipy on answers found apart from it.
+
+Texts and labels are read by tasks.py, ids come from tokenizers, logits from dump_model with the run's merged module: in
+the same batches these are the same fp32 numbers, so the metrics have to agree to 1e-9.
+"""
+import os
+import random
+import shutil
+import warnings
+
+import encoders
+import numpy as np
+import runs
+import tap
+import tasks
+from safetensors.numpy import load_file, save_file
+from scipy.special import log_softmax
+from scipy.stats import ConstantInputWarning, pearsonr, spearmanr
+from sklearn.metrics import accuracy_score, f1_score, matthews_corrcoef
+from tokenizers import Tokenizer
+
+TOLERANCE = 1e-9
+BATCH = 32  # examples that adamix evaluates at once: its GEMMs see these rows together
+METRICS = {"cola": ["matthews_correlation"], "mrpc": ["accuracy", "f1"], "qqp": ["accuracy", "f1"],
+           "stsb": ["pearson", "spearmanr"]}
+PEERS = {"accuracy": accuracy_score, "f1": f1_score, "matthews_correlation": matthews_corrcoef,
+         "pearson": lambda truth, score: pearsonr(truth, score).statistic,
+         "spearmanr": lambda truth, score: spearmanr(truth, score).statistic}
+TRAINING = ("--experts", 2, "--rank", 8, "--batch", 16, "--max-steps", 3, "--limit-train", 64, "--warmup", 0, "--lr", 0.002)
+
+
+# ---- small data folders ------------------------------------------------------------------------------------------------
+
+
+def records(task, path):
+    """(header, records) of a file as bytes, to be cut without another look at their fields."""
+    with open(path, "rb") as file:
+        content = file.read()
+    if task == "banking77":  # a record may span lines: those with an open quote are joined
+        lines = content.splitlines(keepends=True)
+        rows = [b""]
+        for line in lines:
+            rows[-1] += line
+            if rows[-1].count(b'"') % 2 == 0:
+                rows.append(b"")
+        return rows[0], rows[1:-1]
+    lines = [line + b"\n" for line in content.removesuffix(b"\n").split(b"\n")]
+    return (b"", lines) if task == "cola" else (lines[0], lines[1:])
+
+
+def odd(task, row):
+    """Records that a reader may stumble over: blank fields, a field that begins with a quote, line breaks within one."""
+    if task == "banking77":
+        return row.count(b"\n") > 1
+    return b'\t"' in row or task == "qqp" and (row.startswith(b"\t") or b"\t\t" in row[3:])
+
+
+def cut(task, sources, to, count, seed, known=None):
+    """Write a sample of files of one layout, a quarter of it odd where there are as many; `known` restricts the classes."""
+    rng = random.Random(seed)
+    parts = [records(task, path) for path in sources]
+    rows = [row for _, part in parts for row in part
+            if known is None or row.decode().rstrip().rsplit(",", 1)[1].strip('"') in known]
+    strange = [row for row in rows if odd(task, row)]
+    chosen = rng.sample(strange, min(len(strange), count // 4))
+    chosen += rng.sample(rows, count - len(chosen))
+    rng.shuffle(chosen)
+    with open(to, "wb") as file:
+        file.write(parts[0][0] + b"".join(chosen))
+
+
+def make_folder(task, where):
+    """A data folder of the task with a few records, under the names of the real files."""
+    os.makedirs(where)
+    train, dev = (tasks.file_of(tasks.folder(task), split) for split in ("train", "dev"))
+    small = os.path.join(where, os.path.basename(train))
+    cut(task, [train], small, 64, 1)
+    # A test record whose class is not in the training file would be refused.
+    known = set(tasks.read(task, small)[2]) if task == "banking77" else None
+    same_layout = [dev] if task in ("mnli", "banking77") else [dev, train]
+    cut(task, same_layout, os.path.join(where, os.path.basename(dev)), 120, 2, known)
+    if task == "mnli":
+        cut(task, [dev], os.path.join(where, "dev_mismatched.tsv"), 70, 3)
+    return where
+
+
+# ---- answers apart from eval -------------------------------------------------------------------------------------------
+
+
+def encode(texts, pairs):
+    tokenizer = Tokenizer.from_file(os.path.join(runs.MODEL, "tokenizer.json"))
+    tokenizer.no_padding()
+    tokenizer.enable_truncation(128, strategy="longest_first")
+    return [(e.ids, e.type_ids) for e in tokenizer.encode_batch(list(zip(texts, pairs)) if pairs else texts)]
+
+
+def logits(adapter, sequences):
+    """The merged module's logits in fp32, in batches of adamix's size."""
+    config = runs.load(adapter, "adamix_config.json")
+    values = {name.replace(".ffn.", ".ffn.experts.0."): value
+              for name, value in load_file(os.path.join(adapter, "adapter.safetensors")).items()}
+    layers = config["base_model"]["num_hidden_layers"]
+    values["route"] = np.zeros((1, layers, 2), np.int32)
+    rank = values["layers.0.ffn.experts.0.down.weight"].shape[0]
+    options = ("--pool", config["head"]["pool"], "--outputs", config["head"]["outputs"], "--experts", 1, "--bottleneck", rank)
+    return np.concatenate([encoders.dump(runs.MODEL, encoders.batch_of(sequences[i:i + BATCH]) | values, *options)["z"]
+                           for i in range(0, len(sequences), BATCH)])
+
+
+def peer_results(task, names, labels, z):
+    """What eval has to store, and the predictions."""
+    z = z.astype(np.float64)
+    if names is None:
+        truth, predicted = np.array(labels, np.float32).astype(np.float64), z[:, 0]  # fp32 in adamix
+        loss, majority = np.mean((predicted - truth) ** 2), None
+    else:
+        truth, predicted = np.array([names.index(label) for label in labels]), z.argmax(1)
+        loss = -log_softmax(z, axis=1)[np.arange(len(truth)), truth].mean()
+        majority = np.bincount(truth).max() / len(truth)
+    results = {"loss": loss, "majority": majority, "samples": len(truth)}
+    for metric in METRICS.get(task, ["accuracy"]):
+        results[metric] = PEERS[metric](truth, predicted)
+    return results, predicted
+
+
+def classes_of(task, where):
+    if task == "banking77":
+        return sorted(set(tasks.read(task, tasks.file_of(where, "train"))[2]), key=str.encode)
+    return tasks.classes(task)
+
+
+def same(ours, theirs, tolerance=TOLERANCE):
+    if ours is None or theirs is None or np.isnan(theirs):
+        return ours is None and (theirs is None or np.isnan(theirs))
+    return abs(ours - theirs) <= tolerance * max(1, abs(theirs))
+
+
+def expect_results(name, ours, theirs, suffix=""):
+    """Every number that eval stored, and no other."""
+    ours = {key: value for key, value in ours.items() if key != "inference"}
+    theirs = {f"eval_{key}{suffix}": value for key, value in theirs.items()}
+    wrong = [f"{key}: {ours.get(key)}, expected {theirs.get(key)}" for key in sorted(set(ours) | set(theirs))
+             if key not in ours or key not in theirs or not same(ours[key], theirs[key])]
+    tap.ok(not wrong, name, "\n".join(wrong))
+
+
+# ---- cases -------------------------------------------------------------------------------------------------------------
+
+
+def edited(adapter, to, change):
+    """A copy of a merged module whose head `change` was applied to."""
+    shutil.copytree(adapter, to)
+    path = os.path.join(to, "adapter.safetensors")
+    tensors = load_file(path)
+    change(tensors)
+    save_file(tensors, path)
+    return to
+
+
+def balance(adapter, to, sequences):
+    """Three steps hardly learn to tell classes apart: shift the head's bias so that each is predicted at times."""
+    z = logits(adapter, sequences)
+
+    def shift(tensors):
+        tensors["head.bias"] = tensors["head.bias"] - np.median(z, axis=0)
+    return edited(adapter, to, shift)
+
+
+def expect_predictions(task, adapter, texts, pairs, names, predicted):
+    lines = [f"{a}\t{b}" for a, b in zip(texts, pairs)] if pairs else texts
+    text = "".join(line.replace("\n", " ") + "\n" for line in lines)
+    out, _ = runs.adamix("predict", "--model", runs.MODEL, "--adapter", adapter, stdin=text.encode())
+    answers = [runs.json.loads(line) for line in out.splitlines()]
+    if names is None:
+        right = [abs(a["score"] - b) <= 1e-5 * max(1, abs(b)) for a, b in zip(answers, predicted)]
+    else:
+        right = [a["label"] == names[b] for a, b in zip(answers, predicted)]
+    tap.ok(len(answers) == len(predicted) and all(right), f"{task}: predict gives the same answers",
+           f"{len(answers)} answers, {right.count(False)} differ")
+
+
+def compare_split(task, data, adapter, split, where):
+    """eval of one split beside its peer, after the head was balanced for it."""
+    path = os.path.join(data, "dev_mismatched.tsv") if split == "dev_mismatched" else tasks.file_of(data, "dev")
+    texts, pairs, labels = tasks.read(task, path)
+    sequences, names = encode(texts, pairs), classes_of(task, data)
+    if names:
+        adapter = balance(adapter, os.path.join(where, f"balanced-{split}"), sequences)
+    results = runs.evaluate(task, data, adapter, os.path.join(where, f"{split}.json"), "--split", split)
+    theirs, predicted = peer_results(task, names, labels, logits(adapter, sequences))
+    tap.ok(len(set(predicted)) > 1, f"{task}, {split}: more than one answer is given")
+    expect_results(f"{task}, {split}: eval of {len(texts)} examples", results, theirs, "_mm" if split == "dev_mismatched" else "")
+    expect_predictions(f"{task}, {split}", adapter, texts, pairs, names, predicted)
+
+
+def check_task(task):
+    with encoders.scratch() as where:
+        data, output = make_folder(task, os.path.join(where, "data")), os.path.join(where, "run")
+        runs.train(task, data, output, *TRAINING)
+        split = "test" if task == "banking77" else "dev"
+        stored = runs.load(output, "all_results.json")
+        ours = runs.evaluate(task, data, output, os.path.join(where, "eval.json"), "--split", split)
+        prefix = "test_" if task == "banking77" else "eval_"
+        differ = [key for key in ours if key != "inference" and stored.get(key.replace("eval_", prefix)) != ours[key]]
+        tap.ok(len(ours) > 3 and not differ, f"{task}: the run's own results are those of eval", f"{differ} {stored} {ours}")
+        adapter = os.path.join(output, "merged")
+        for name in [split] + (["dev_mismatched"] if task == "mnli" else []):
+            compare_split(task, data, adapter, name, where)
+        if task in CONSTANT:
+            check_constant(task, data, adapter, where)
+
+
+# Task: the tensor of the head that makes all answers equal, and what it is set to.
+CONSTANT = {"cola": ("head.bias", [0, 1e6]), "mrpc": ("head.bias", [1e6, 0]), "stsb": ("head.weight", [0])}
+
+
+def check_constant(task, data, adapter, where):
+    """Equal answers: scikit-learn's 0 where it has one, null where the correlation is undefined."""
+    name, value = CONSTANT[task]
+
+    def flatten(tensors):
+        tensors[name][:] = np.array(value, np.float32)
+    flat = edited(adapter, os.path.join(where, "constant"), flatten)
+    texts, pairs, labels = tasks.read(task, tasks.file_of(data, "dev"))
+    theirs, predicted = peer_results(task, classes_of(task, data), labels, logits(flat, encode(texts, pairs)))
+    tap.ok(len(set(predicted)) == 1, f"{task}: one answer for all")
+    expect_results(f"{task}: eval of equal answers", runs.evaluate(task, data, flat, os.path.join(where, "constant.json")), theirs)
+
+
+def check_undefined():
+    """A dev file with one score: the run warns, and stores null."""
+    with encoders.scratch() as where:
+        data, output = make_folder("stsb", os.path.join(where, "data")), os.path.join(where, "run")
+        dev = os.path.join(data, "dev.tsv")
+        rows = [line.split("\t") for line in tasks.lines_of(dev)]
+        with open(dev, "w", encoding="utf-8") as file:
+            file.writelines("\t".join(row if i == 0 else row[:-1] + ["2.5"]) + "\n" for i, row in enumerate(rows[:9]))
+        said = runs.train("stsb", data, output, "--method", "head", "--max-steps", 1)
+        stored = runs.load(output, "all_results.json")
+        for metric in METRICS["stsb"]:
+            tap.ok(stored[f"eval_{metric}"] is None and f"{metric} is undefined" in said,
+                   f"stsb: {metric} of equal scores is null, with a warning", said)
+
+
+def main():
+    if not runs.MODEL or not os.path.isdir(tasks.DATA):
+        tap.skip("metrics of the tasks", "needs ADAMIX_MODEL and ADAMIX_DATA")
+        tap.done()
+    warnings.simplefilter("ignore", ConstantInputWarning)  # asked for here
+    for task in tasks.TASKS:
+        try:
+            check_task(task)
+        except runs.Failed as failure:
+            tap.ok(False, f"{task}: adamix runs", failure)
+    check_undefined()
+    tap.done()
+
+
+main()
