@@ -175,10 +175,11 @@ adamix_view adamix_workspace_gradient (adamix_workspace *workspace, int64_t rows
 typedef enum adamix_pool { ADAMIX_POOL_POOLER, ADAMIX_POOL_MEAN } adamix_pool;
 
 /* z = Linear (dropout (pooled)), Linear [K,H].
- *   ADAMIX_POOL_MEAN     pooled = mean of h over tokens                   tensors head.weight, head.bias
- *   ADAMIX_POOL_POOLER   pooled = f (dense (h[0])), as transformers' ...ForSequenceClassification of the architecture:
- *     bert                       dense: the model's frozen pooler, f tanh   tensors head.weight, head.bias
- *     roberta, xlm-roberta       dense (dropout (h[0])) of the head, f tanh tensors head.dense.*, head.out_proj.* */
+ *   ADAMIX_POOL_MEAN     pooled = mean of h over tokens
+ *   ADAMIX_POOL_POOLER   pooled = f (dense (h[0])), as in the architecture's ...ForSequenceClassification of transformers:
+ *     bert                   f = tanh; dense is the model's pooler, frozen with it
+ *     roberta, xlm-roberta   f = tanh; dense [H,H] belongs to the head and trains; it reads dropout (h[0])
+ *     distilbert             f = relu; dense [H,H] belongs to the head and trains */
 typedef struct adamix_head adamix_head;
 
 /* `outputs` K; dropout is that of args.  Errors: EUSAGE if the pooler is asked for and the model lacks what its head

@@ -22,6 +22,16 @@ static const adamix_config_row bert_integers[] = {
   { "type_vocab_size", SIZE (types), MAX_WIDTH },
 };
 
+static const adamix_config_row distilbert_integers[] = {
+  { "vocab_size", SIZE (vocabulary), MAX_VOCABULARY },
+  { "dim", SIZE (hidden), MAX_WIDTH },
+  { "dim", SIZE (embedding), MAX_WIDTH },
+  { "n_layers", SIZE (layers), MAX_LAYERS },
+  { "n_heads", SIZE (heads), MAX_WIDTH },
+  { "hidden_dim", SIZE (ffn), MAX_WIDTH },
+  { "max_position_embeddings", SIZE (positions), MAX_WIDTH },
+};
+
 /* ---- tensors ---------------------------------------------------------------------------------------------------------- */
 
 #define TABLE(role, name, rows)                                                                                        \
@@ -58,6 +68,20 @@ static const adamix_part bert_parts[] = {
   NORM (OUTPUT, "encoder.layer.{i}.output.LayerNorm", hidden),
 };
 
+static const adamix_part distilbert_parts[] = {
+  TABLE (WORD, "embeddings.word_embeddings", vocabulary),
+  TABLE (POSITION, "embeddings.position_embeddings", positions),
+  NORM (EMBEDDING, "embeddings.LayerNorm", embedding),
+  LINEAR (QUERY, "transformer.layer.{i}.attention.q_lin", hidden, hidden),
+  LINEAR (KEY, "transformer.layer.{i}.attention.k_lin", hidden, hidden),
+  LINEAR (VALUE, "transformer.layer.{i}.attention.v_lin", hidden, hidden),
+  LINEAR (ATTENTION, "transformer.layer.{i}.attention.out_lin", hidden, hidden),
+  NORM (ATTENTION, "transformer.layer.{i}.sa_layer_norm", hidden),
+  LINEAR (INTERMEDIATE, "transformer.layer.{i}.ffn.lin1", ffn, hidden),
+  LINEAR (OUTPUT, "transformer.layer.{i}.ffn.lin2", hidden, ffn),
+  NORM (OUTPUT, "transformer.layer.{i}.output_layer_norm", hidden),
+};
+
 /* ---- architectures ------------------------------------------------------------------------------------------------------ */
 
 #define INTEGERS(array) .integer = array, .integers = COUNT (array)
@@ -78,6 +102,14 @@ static const adamix_architecture architectures[] = {
     PARTS (bert_parts) },
   { .name = "roberta", ROBERTA },
   { .name = "xlm-roberta", ROBERTA },
+  { .name = "distilbert",
+    .prefix = "distilbert.",
+    INTEGERS (distilbert_integers),
+    .activation = "activation",
+    .hidden_dropout = "dropout",
+    .attention_dropout = "attention_dropout",
+    .head = { .trained = true, .activation = ADAMIX_ACTIVATION_RELU },
+    PARTS (distilbert_parts) },
 };
 
 adamix_err

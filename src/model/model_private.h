@@ -82,8 +82,9 @@ typedef struct adamix_architecture {
   const char *prefix; /* stands before the tensors' names in files that hold a head as well */
   const adamix_config_row *integer;
   int integers;
-  const char *activation, *norm_eps, *hidden_dropout, *attention_dropout; /* keys of config.json; NULL: fixed */
-  int64_t pad;                                                            /* where config.json has no pad_token_id */
+  /* Keys of config.json; NULL: there is none, and the value is BERT's. */
+  const char *activation, *norm_eps, *hidden_dropout, *attention_dropout;
+  int64_t pad;               /* pad_token_id where config.json has none */
   bool positions_follow_pad; /* counted from pad_token_id + 1; a padding token has that of its id and is not counted */
   adamix_head_row head;
   const adamix_part *part;

@@ -1,5 +1,6 @@
-EXTRA_DIST += %D%/make_models.py %D%/roberta-tiny/config.json %D%/roberta-tiny/model.safetensors \
-  %D%/roberta-tiny/golden.safetensors
+golden_models = %D%/roberta-tiny %D%/distilbert-tiny
+EXTRA_DIST += %D%/make_models.py $(golden_models:=/config.json) $(golden_models:=/model.safetensors) \
+  $(golden_models:=/golden.safetensors)
 EXTRA_DIST += %D%/make_bert.py %D%/bert-tiny/config.json %D%/bert-tiny/vocab.txt %D%/bert-tiny/model.safetensors \
   %D%/bert-tiny/golden.safetensors
 

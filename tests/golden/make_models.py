@@ -51,6 +51,11 @@ MODELS = {
             vocab_size=60, hidden_size=28, num_hidden_layers=LAYERS, num_attention_heads=4, intermediate_size=40,
             max_position_embeddings=36, type_vocab_size=1, layer_norm_eps=1e-5, pad_token_id=1, **EAGER)),
         after="roberta.encoder.layer.{}.output.dense", head=HEAD, takes_types=False, pair_type=0, pads_inside=True),
+    "distilbert": dict(
+        make=lambda: DistilBertForSequenceClassification(DistilBertConfig(
+            vocab_size=60, dim=24, n_layers=LAYERS, n_heads=1, hidden_dim=52, max_position_embeddings=33, activation="relu", **EAGER)),
+        after="distilbert.transformer.layer.{}.ffn.lin2",
+        head={"head.dense": "pre_classifier", "head.out_proj": "classifier"}, takes_types=False, pair_type=1, pads_inside=False),
 }
 
 

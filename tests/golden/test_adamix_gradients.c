@@ -232,3 +232,8 @@ Test (adamix_gradients, roberta)
 {
   check_architecture ("roberta-tiny");
 }
+
+Test (adamix_gradients, distilbert)
+{
+  check_architecture ("distilbert-tiny");
+}

@@ -132,3 +132,8 @@ Test (golden, roberta)
 {
   check_architecture ("roberta-tiny", 5 + 2 * 16);
 }
+
+Test (golden, distilbert)
+{
+  check_architecture ("distilbert-tiny", 4 + 2 * 16);
+}

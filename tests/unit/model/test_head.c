@@ -103,7 +103,8 @@ static const struct own_head {
   int64_t hidden;
   adamix_activation activation;
   bool drops_input;
-} own_heads[] = { { "roberta-tiny", 28, ADAMIX_ACTIVATION_TANH, true } };
+} own_heads[] = { { "roberta-tiny", 28, ADAMIX_ACTIVATION_TANH, true },
+                  { "distilbert-tiny", 24, ADAMIX_ACTIVATION_RELU, false } };
 
 static void
 expect_param (const adamix_param *param, const char *name, int64_t rows, int64_t cols)
