@@ -179,7 +179,8 @@ typedef enum adamix_pool { ADAMIX_POOL_POOLER, ADAMIX_POOL_MEAN } adamix_pool;
  *   ADAMIX_POOL_POOLER   pooled = f (dense (h[0])), as in the architecture's ...ForSequenceClassification of transformers:
  *     bert                   f = tanh; dense is the model's pooler, frozen with it
  *     roberta, xlm-roberta   f = tanh; dense [H,H] belongs to the head and trains; it reads dropout (h[0])
- *     distilbert             f = relu; dense [H,H] belongs to the head and trains */
+ *     distilbert             f = relu; dense [H,H] belongs to the head and trains
+ *     electra                f = erf gelu; dense [H,H] belongs to the head and trains; it reads dropout (h[0]) */
 typedef struct adamix_head adamix_head;
 
 /* `outputs` K; dropout is that of args.  Errors: EUSAGE if the pooler is asked for and the model lacks what its head

@@ -22,6 +22,13 @@ static const adamix_config_row bert_integers[] = {
   { "type_vocab_size", SIZE (types), MAX_WIDTH },
 };
 
+static const adamix_config_row electra_integers[] = {
+  { "vocab_size", SIZE (vocabulary), MAX_VOCABULARY },        { "hidden_size", SIZE (hidden), MAX_WIDTH },
+  { "embedding_size", SIZE (embedding), MAX_WIDTH },          { "num_hidden_layers", SIZE (layers), MAX_LAYERS },
+  { "num_attention_heads", SIZE (heads), MAX_WIDTH },         { "intermediate_size", SIZE (ffn), MAX_WIDTH },
+  { "max_position_embeddings", SIZE (positions), MAX_WIDTH }, { "type_vocab_size", SIZE (types), MAX_WIDTH },
+};
+
 static const adamix_config_row distilbert_integers[] = {
   { "vocab_size", SIZE (vocabulary), MAX_VOCABULARY },
   { "dim", SIZE (hidden), MAX_WIDTH },
@@ -57,6 +64,7 @@ static const adamix_part bert_parts[] = {
   TABLE (POSITION, "embeddings.position_embeddings", positions),
   TABLE (TYPE, "embeddings.token_type_embeddings", types),
   NORM (EMBEDDING, "embeddings.LayerNorm", embedding),
+  SPECIAL (PROJECTION, "embeddings_project", hidden, embedding),
   SPECIAL (POOLER, "pooler.dense", hidden, hidden),
   LINEAR (QUERY, "encoder.layer.{i}.attention.self.query", hidden, hidden),
   LINEAR (KEY, "encoder.layer.{i}.attention.self.key", hidden, hidden),
@@ -110,6 +118,12 @@ static const adamix_architecture architectures[] = {
     .attention_dropout = "attention_dropout",
     .head = { .trained = true, .activation = ADAMIX_ACTIVATION_RELU },
     PARTS (distilbert_parts) },
+  { .name = "electra",
+    .prefix = "electra.",
+    INTEGERS (electra_integers),
+    BERT_REALS,
+    .head = { .trained = true, .drop_input = true, .activation = ADAMIX_ACTIVATION_GELU },
+    PARTS (bert_parts) },
 };
 
 adamix_err

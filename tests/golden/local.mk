@@ -1,4 +1,4 @@
-golden_models = %D%/roberta-tiny %D%/distilbert-tiny
+golden_models = %D%/roberta-tiny %D%/distilbert-tiny %D%/electra-tiny
 EXTRA_DIST += %D%/make_models.py $(golden_models:=/config.json) $(golden_models:=/model.safetensors) \
   $(golden_models:=/golden.safetensors)
 EXTRA_DIST += %D%/make_bert.py %D%/bert-tiny/config.json %D%/bert-tiny/vocab.txt %D%/bert-tiny/model.safetensors \

@@ -56,6 +56,11 @@ MODELS = {
             vocab_size=60, dim=24, n_layers=LAYERS, n_heads=1, hidden_dim=52, max_position_embeddings=33, activation="relu", **EAGER)),
         after="distilbert.transformer.layer.{}.ffn.lin2",
         head={"head.dense": "pre_classifier", "head.out_proj": "classifier"}, takes_types=False, pair_type=1, pads_inside=False),
+    "electra": dict(
+        make=lambda: ElectraForSequenceClassification(ElectraConfig(
+            vocab_size=60, embedding_size=20, hidden_size=32, num_hidden_layers=LAYERS, num_attention_heads=2, intermediate_size=40,
+            max_position_embeddings=40, type_vocab_size=2, hidden_act="gelu_new", **EAGER)),
+        after="electra.encoder.layer.{}.output.dense", head=HEAD, takes_types=True, pair_type=1, pads_inside=False),
 }
 
 

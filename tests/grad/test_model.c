@@ -133,6 +133,19 @@ Test (model, roberta_with_mean)
   check_backbone ("roberta-tiny", ADAMIX_POOL_MEAN, ADAMIX_TRAIN_ALL, ROBERTA_MEAN_TENSORS);
 }
 
+enum { ELECTRA_TENSORS = 4 + 5 + 2 + 16 * 2, ELECTRA_BIASES = 4 + 1 + 1 + 8 * 2 };
+
+/* Its embeddings are narrower than its layers: a projection joins them. */
+Test (model, electra_with_its_own_head)
+{
+  check_backbone ("electra-tiny", ADAMIX_POOL_POOLER, ADAMIX_TRAIN_ALL, ELECTRA_TENSORS);
+}
+
+Test (model, electra_biases)
+{
+  check_backbone ("electra-tiny", ADAMIX_POOL_POOLER, ADAMIX_TRAIN_BIASES, ELECTRA_BIASES);
+}
+
 /* Gradients are added to what is there. */
 Test (model, gradients_add_up)
 {

@@ -137,3 +137,8 @@ Test (golden, distilbert)
 {
   check_architecture ("distilbert-tiny", 4 + 2 * 16);
 }
+
+Test (golden, electra)
+{
+  check_architecture ("electra-tiny", 5 + 2 + 2 * 16);
+}

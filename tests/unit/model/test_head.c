@@ -104,7 +104,8 @@ static const struct own_head {
   adamix_activation activation;
   bool drops_input;
 } own_heads[] = { { "roberta-tiny", 28, ADAMIX_ACTIVATION_TANH, true },
-                  { "distilbert-tiny", 24, ADAMIX_ACTIVATION_RELU, false } };
+                  { "distilbert-tiny", 24, ADAMIX_ACTIVATION_RELU, false },
+                  { "electra-tiny", 32, ADAMIX_ACTIVATION_GELU, true } };
 
 static void
 expect_param (const adamix_param *param, const char *name, int64_t rows, int64_t cols)
