@@ -36,9 +36,9 @@ check_indices (const char *what, const int32_t *index, int64_t tokens, int64_t l
   for (int64_t t = 0; t < tokens; ++t)
     if (index[t] < 0 || index[t] >= limit)
       return adamix_err_set (ADAMIX_EDATA,
-                             "%s %" PRId32 " in a batch, but the model has %" PRId64 ": do the tokenizer's "
+                             "%s %" PRId32 " in a batch, but the model knows 0 to %" PRId64 ": do the tokenizer's "
                              "files and the options fit the model?",
-                             what, index[t], limit);
+                             what, index[t], limit - 1);
   return ADAMIX_OK;
 }
 
