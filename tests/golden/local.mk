@@ -1,6 +1,12 @@
 golden_models = %D%/roberta-tiny %D%/distilbert-tiny %D%/electra-tiny
 EXTRA_DIST += %D%/make_models.py $(golden_models:=/config.json) $(golden_models:=/model.safetensors) \
   $(golden_models:=/golden.safetensors)
+# What tests/cli/trajectory.sh compares runs with.
+EXTRA_DIST += %D%/make_trajectory.py %D%/trajectory/texts.tsv %D%/trajectory/order.jsonl %D%/trajectory/none.ini \
+  %D%/trajectory/none.routes.jsonl %D%/trajectory/none.golden.jsonl %D%/trajectory/up.ini \
+  %D%/trajectory/up.routes.jsonl %D%/trajectory/up.golden.jsonl %D%/trajectory/regression.ini \
+  %D%/trajectory/regression.routes.jsonl %D%/trajectory/regression.golden.jsonl
+
 EXTRA_DIST += %D%/make_bert.py %D%/bert-tiny/config.json %D%/bert-tiny/vocab.txt %D%/bert-tiny/model.safetensors \
   %D%/bert-tiny/golden.safetensors
 

@@ -1,0 +1,295 @@
+"""AdaMix training written out in fp64, to compare every step of a run of adamix with.
+
+The encoder is transformers' BertModel or RobertaModel; everything that AdaMix adds is here: the bank and its place in the
+layer, routing, losses, clipping, the optimizer and its schedule. Nothing draws a random number: initial values, order and
+routes are given (docs/parity.md), and there is no dropout.
+
+`Rules` holds what an implementation may get wrong. Its defaults are what adamix does; the test asks that each other choice
+leads elsewhere, so that agreement means something.
+"""
+import dataclasses
+import json
+import math
+import pathlib
+import re
+import subprocess
+
+import torch
+import torch.nn.functional as F
+import transformers
+from safetensors.torch import load_file
+
+transformers.logging.disable_progress_bar()
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """Options of a run, named as adamix names them."""
+    steps: int
+    lr: float
+    share: str = "none"
+    pool: str = "pooler"  # of BERT: pooler or mean
+    regression: bool = False
+    consistency: float = 1.0
+    consistency_gradient: str = "stop"
+    weight_decay: float = 0.1
+    warmup: float = 0.06
+    clip: float = 1.0
+
+    @property
+    def passes(self):
+        return 1 if self.regression or self.consistency == 0 else 2
+
+
+@dataclasses.dataclass(frozen=True)
+class Rules:
+    """How the numbers come about; another value than the default is a mistake to be told from it."""
+    t_counts: str = "from first gradient"  # "from step 0", "in the layer", "steps with a gradient"
+    undrawn: str = "moves and decays"  # "stands still", "moves", "decays"
+    decay: str = "after the step"  # "before the step"
+    decays: str = "weights"  # "all"
+    first_lr: int = 0  # numerator of the first learning rate of the warm-up
+    clip_counts: str = "all"  # "each tensor"
+    task_on: str = "pass 1"  # "both passes"
+    activation: str = "none"  # of GELU: "none" is erf, "tanh" its approximation
+    place: str = "before the residual"  # "after the layer"
+
+
+# ---- model ---------------------------------------------------------------------------------------------------------------
+
+
+class Modules:
+    """The bank inside an encoder: adds Up (gelu (Down (h))) of the experts that `route` names, layer by layer."""
+
+    def __init__(self, encoder, values, rules):
+        self.values, self.rules, self.route = values, rules, None
+        for i, layer in enumerate(encoder.encoder.layer):
+            place = layer.output if rules.place == "after the layer" else layer.output.dense
+            place.register_forward_hook(lambda module, inputs, h, i=i: self.serve(i, h))
+
+    def serve(self, layer, h):
+        j, k = self.route[layer]
+        part = lambda n, what: [self.values[f"layers.{layer}.ffn.experts.{n}.{what}.{kind}"] for kind in ("weight", "bias")]
+        a = F.gelu(F.linear(h, *part(j, "down")), approximate=self.rules.activation)
+        return h + F.linear(a, *part(k, "up"))
+
+
+def pad(sequences, pad_id):
+    longest = max(len(ids) for ids in sequences)
+    ids = torch.full((len(sequences), longest), pad_id)
+    mask = torch.zeros((len(sequences), longest), dtype=torch.long)
+    for row, sequence in enumerate(sequences):
+        ids[row, :len(sequence)] = torch.tensor(sequence)
+        mask[row, :len(sequence)] = 1
+    return ids, mask
+
+
+def token_types(ids, separator, types):
+    """1 behind the first [SEP] of a pair, where the encoder knows two types."""
+    if types < 2:
+        return torch.zeros_like(ids)
+    before = (ids == separator).long().cumsum(1) - (ids == separator).long()
+    return (before == 1).long()
+
+
+def head_of(kind, pool, encoded, mask, values):
+    """Logits [B,K] from the encoder's output."""
+    hidden = encoded.last_hidden_state
+    if kind == "roberta" and pool != "mean":
+        x = torch.tanh(F.linear(hidden[:, 0], values["head.dense.weight"], values["head.dense.bias"]))
+        return F.linear(x, values["head.out_proj.weight"], values["head.out_proj.bias"])
+    if pool == "mean":
+        x = (hidden * mask[..., None]).sum(1) / mask.sum(1, keepdim=True)
+    else:
+        x = encoded.pooler_output
+    return F.linear(x, values["head.weight"], values["head.bias"])
+
+
+# ---- losses --------------------------------------------------------------------------------------------------------------
+
+
+def task_loss(z, target, settings):
+    return F.mse_loss(z[:, 0], target) if settings.regression else F.cross_entropy(z, target)
+
+
+def consistency_loss(z, settings):
+    """c/2 [KL (p2 || p1) + KL (p1 || p2)], mean over the batch; with "stop" each KL's first argument is a fixed target."""
+    fixed = (lambda t: t.detach()) if settings.consistency_gradient == "stop" else (lambda t: t)
+    log_p = [F.log_softmax(t, -1) for t in z]
+    kl = sum((fixed(log_p[1 - i]).exp() * (fixed(log_p[1 - i]) - log_p[i])).sum(-1).mean() for i in (0, 1))
+    return settings.consistency / 2 * kl
+
+
+# ---- optimizer -------------------------------------------------------------------------------------------------------------
+
+
+def learning_rate(settings, step, rules):
+    rise = math.ceil(settings.warmup * settings.steps)
+    if step < rise:
+        return settings.lr * (step + rules.first_lr) / rise
+    return settings.lr * (settings.steps - step) / (settings.steps - rise)
+
+
+def clip(named, settings, rules):
+    """The global norm before clipping; gradients are scaled in place."""
+    norms = {name: p.grad.norm() for name, p in named.items() if p.grad is not None}
+    norm = torch.stack(list(norms.values())).norm()
+    for name, own in norms.items():
+        counted = norm if rules.clip_counts == "all" else own
+        if settings.clip > 0:
+            named[name].grad.mul_(min(1.0, settings.clip / (float(counted) + 1e-6)))
+    return float(norm)
+
+
+class AdamW:
+    """p -= lr sqrt (1 - b2^t) / (1 - b1^t) m / (sqrt v + eps), then p -= lr wd p on weights."""
+    b1, b2, eps = 0.9, 0.999, 1e-8
+
+    def __init__(self, named, settings, rules):
+        self.named, self.settings, self.rules = named, settings, rules
+        self.m = {name: torch.zeros_like(p) for name, p in named.items()}
+        self.v = {name: torch.zeros_like(p) for name, p in named.items()}
+        self.t = dict.fromkeys(named, 0)
+        self.of_layer = {}
+
+    def count(self, name, step):
+        rule, drawn = self.rules.t_counts, self.named[name].grad is not None
+        layer = re.match(r"layers\.\d+|head", name)[0]
+        if drawn:
+            self.of_layer.setdefault(layer, step)
+        if rule == "from step 0":
+            self.t[name] = step + 1
+        elif rule == "in the layer":
+            if drawn or self.t[name]:
+                self.t[name] = step + 1 - self.of_layer[layer]
+        elif drawn or (self.t[name] and rule == "from first gradient"):
+            self.t[name] += 1
+        return self.t[name]
+
+    @torch.no_grad()
+    def update(self, step, lr):
+        for name, p in self.named.items():
+            t, drawn = self.count(name, step), p.grad is not None
+            if t == 0:
+                continue
+            decay = lr * self.settings.weight_decay if p.dim() == 2 or self.rules.decays == "all" else 0.0
+            if self.rules.decay == "before the step":
+                p.sub_(decay * p)
+            g = p.grad if drawn else torch.zeros_like(p)
+            if drawn or self.rules.undrawn != "stands still":
+                self.m[name].mul_(self.b1).add_((1 - self.b1) * g)
+                self.v[name].mul_(self.b2).add_((1 - self.b2) * g * g)
+            if drawn or self.rules.undrawn in ("moves and decays", "moves"):
+                size = lr * math.sqrt(1 - self.b2**t) / (1 - self.b1**t)
+                p.sub_(size * self.m[name] / (self.v[name].sqrt() + self.eps))
+            if self.rules.decay == "after the step" and (drawn or self.rules.undrawn in ("moves and decays", "decays")):
+                p.sub_(decay * p)
+
+
+# ---- the run ---------------------------------------------------------------------------------------------------------------
+
+
+@dataclasses.dataclass
+class Data:
+    sequences: list  # token ids of each record, special tokens included
+    target: torch.Tensor  # classes or numbers
+    order: list  # [steps][records]
+    routes: list  # [steps][passes][layers][down, up]
+    separator: int  # token between the texts of a pair
+
+
+def train(make_encoder, initial, data, settings, rules=Rules()):
+    """The metrics of every step. `make_encoder` gives a fresh fp64 encoder; `initial` the values to start from."""
+    encoder = make_encoder().eval()
+    kind = encoder.config.model_type
+    for p in encoder.parameters():
+        p.requires_grad = False
+    named = {name: p.double().requires_grad_() for name, p in initial.items()}
+    modules = Modules(encoder, named, rules)
+    optimizer = AdamW(named, settings, rules)
+    lines = []
+    for step in range(settings.steps):
+        for p in named.values():
+            p.grad = None
+        records = data.order[step]
+        ids, mask = pad([data.sequences[r] for r in records], encoder.config.pad_token_id)
+        types = token_types(ids, data.separator, encoder.config.type_vocab_size)
+        z = []
+        for route in data.routes[step]:
+            modules.route = route
+            encoded = encoder(input_ids=ids, attention_mask=mask, token_type_ids=types)
+            z.append(head_of(kind, settings.pool, encoded, mask, named))
+        task = task_loss(z[0], data.target[records], settings)
+        if rules.task_on == "both passes":
+            task = (task + task_loss(z[1], data.target[records], settings)) / 2
+        consistency = consistency_loss(z, settings) if settings.passes == 2 else torch.zeros(())
+        (task + consistency).backward()
+        norm = clip(named, settings, rules)
+        lr = learning_rate(settings, step, rules)
+        optimizer.update(step, lr)
+        lines.append({"loss": (task + consistency).item(), "loss_task": task.item(), "loss_consistency": consistency.item(),
+                      "grad_norm": norm, "lr": lr})
+    return lines
+
+
+# ---- adamix ----------------------------------------------------------------------------------------------------------------
+
+
+def adamix(*arguments, ranks=1, launcher="mpirun", binary="adamix", text=None):
+    """Standard output of the binary; a failure shows what it said."""
+    command = [binary, *map(str, arguments)]
+    if ranks > 1:
+        command = [launcher, "-n", str(ranks), *command]
+    done = subprocess.run(command, input=text, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise RuntimeError(f"{' '.join(command)}: status {done.returncode}\n{done.stderr}")
+    return done.stdout
+
+
+def encode(model, texts, max_length, **how):
+    """Token ids of each text (pairs by tab), cut as a run cuts them."""
+    out = adamix("encode", "--model", model, "--max-length", max_length, text="".join(t + "\n" for t in texts), **how)
+    return [[int(token) for token in line.split()] for line in out.splitlines()]
+
+
+def options_of(settings):
+    options = {"max-steps": settings.steps, "lr": settings.lr, "share": settings.share, "consistency": settings.consistency,
+               "consistency-gradient": settings.consistency_gradient, "weight-decay": settings.weight_decay,
+               "warmup": settings.warmup, "clip": settings.clip, "pool": settings.pool, "dropout": 0,
+               "task-type": "regression" if settings.regression else "classification", "eval-every": "never",
+               "save-every": "never"}
+    return [word for name, value in options.items() for word in (f"--{name}", value)]
+
+
+def initial_values(folder, arguments, **how):
+    """What a run starts from: the first update of a run with warm-up has a learning rate of 0."""
+    arguments = list(arguments)
+    arguments[arguments.index("--max-steps") + 1] = 1
+    adamix("train", *arguments, "--output", folder, **how)
+    return load_file(pathlib.Path(folder) / "experts" / "experts.safetensors")
+
+
+def metrics_of(run):
+    return [json.loads(line) for line in (pathlib.Path(run) / "metrics.jsonl").read_text().splitlines()]
+
+
+def store_lines(path, lines):
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+
+
+def draw_order(generator, steps, records, batch):
+    """Steps of 1 to `batch` records, most of them full."""
+    order = []
+    for step in range(steps):
+        n = batch if step % 4 else 1 + int(torch.randint(batch, (), generator=generator))
+        order.append(torch.randperm(records, generator=generator)[:n].tolist())
+    return order
+
+
+def draw_routes(generator, settings, layers, experts):
+    """Uniform routes, 0 for shared projections. Expert 3 is drawn late, so that its t starts late too."""
+    most = {"down": 1 if settings.share in ("down", "both") else experts, "up": 1 if settings.share in ("up", "both") else experts}
+    late = lambda step, n: n - 1 if n > 1 and step < settings.steps // 4 else n
+    draw = lambda n: int(torch.randint(n, (), generator=generator))
+    return [[[[draw(late(step, most["down"])), draw(late(step, most["up"]))] for _ in range(layers)]
+             for _ in range(settings.passes)] for step in range(settings.steps)]
