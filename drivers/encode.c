@@ -10,7 +10,7 @@ typedef struct encode_config {
 
 static const adamix_option table[] = {
   { "model", ADAMIX_OPTION_STRING, offsetof (encode_config, model), NULL, NULL, 0, 0, "DIR",
-    "model folder with tokenizer.json or vocab.txt" },
+    "model folder with tokenizer.json, vocab.txt or vocab.json and merges.txt" },
   { "max-length", ADAMIX_OPTION_INTEGER, offsetof (encode_config, max_length), "0", NULL, 0, 1e9, "N",
     "cut to N tokens, longest text of a pair first; 0: never" },
 };

@@ -12,9 +12,15 @@ extern "C" {
 
 typedef struct adamix_tokenizer adamix_tokenizer;
 
-/* From a model folder: tokenizer.json if it is there, else vocab.txt with tokenizer_config.json's do_lower_case,
- * strip_accents, tokenize_chinese_chars (transformers' defaults where it is absent: lower case).  WordPiece today; a
- * tokenizer of another kind is refused by name (EUNSUPPORTED).  Errors: EIO, EFORMAT, ENOMEM. */
+/* From a model folder, the first of these that is there:
+ *   tokenizer.json          WordPiece with BERT's normalizer and pre-tokenizer, or byte-level BPE;
+ *   vocab.txt               WordPiece, with do_lower_case, strip_accents, tokenize_chinese_chars and the special tokens of
+ *                           tokenizer_config.json (transformers' defaults where it is absent: lower case);
+ *   vocab.json, merges.txt  (GPT-2's release: encoder.json, vocab.bpe) byte-level BPE, with add_prefix_space and the special
+ *                           tokens of tokenizer_config.json, special_tokens_map.json, added_tokens.json.  RoBERTa's or
+ *                           GPT-2's special tokens: as "model_type" of config.json says, else RoBERTa's if "<s>" is known.
+ * Errors: EUNSUPPORTED, by name, for a tokenizer of another kind (Unigram, WordLevel, ...) or a setting that would change
+ * ids (dropout, another regular expression, ...); EIO; EFORMAT with file and place; ENOMEM. */
 adamix_err adamix_tokenizer_open (adamix_tokenizer **out, const char *model_dir);
 void adamix_tokenizer_destroy (adamix_tokenizer *tokenizer);
 int64_t adamix_tokenizer_vocabulary (const adamix_tokenizer *tokenizer); /* number of ids: largest id + 1 */
@@ -26,8 +32,12 @@ typedef struct adamix_encoding {
   int64_t full_count; /* length before truncation, special tokens included */
 } adamix_encoding;
 
-/* [CLS] a [SEP] or [CLS] a [SEP] b [SEP]; type 1 for b and its [SEP].  More than `max_length` tokens are cut, longest
- * first as transformers does (max_length 0: never).  `b` NULL: no pair.  Texts are UTF-8 of the given bytes.
+/* Texts with the special tokens of the model:
+ *   BERT     [CLS] a [SEP], [CLS] a [SEP] b [SEP]; type 1 for b and its [SEP]
+ *   RoBERTa  <s> a </s>, <s> a </s></s> b </s>; type 0
+ *   GPT-2    a, a b; type 1 for b
+ * More than `max_length` tokens are cut, longest first as transformers does (max_length 0: never).  `b` NULL: no pair.
+ * Texts are UTF-8 of the given bytes, any code point may be in them.
  * Errors: EDATA if a text is not UTF-8 or max_length has no room for the special tokens, ENOMEM. */
 adamix_err adamix_tokenizer_encode (const adamix_tokenizer *tokenizer, const char *a, size_t a_bytes, const char *b,
                                     size_t b_bytes, int64_t max_length, adamix_encoding *out);

@@ -10,18 +10,43 @@ adamix_added_add (adamix_added_set *set, const adamix_added_token *token)
   ADAMIX_RETURN_IF (ADAMIX_GROW (set->token, &set->capacity, set->count + 1));
   adamix_added_token *own = &set->token[set->count];
   *own = *token;
-  own->text = NULL;
+  own->text = own->content = NULL;
+  set->count++;
+  ADAMIX_RETURN_IF (adamix_format (&own->content, "%s", token->content));
   ADAMIX_RETURN_IF (ADAMIX_ALLOC (own->text, token->bytes));
   memcpy (own->text, token->text, (size_t) token->bytes);
   set->starts[(unsigned char) own->text[0]] = true;
-  set->count++;
   return ADAMIX_OK;
+}
+
+const adamix_added_token *
+adamix_added_find (const adamix_added_set *set, const char *content)
+{
+  for (int64_t i = 0; i < set->count; i++)
+    if (strcmp (set->token[i].content, content) == 0) return &set->token[i];
+  return NULL;
+}
+
+adamix_err
+adamix_added_from_json (adamix_added_token *out, const json_t *object, const char *path, bool special)
+{
+  const char *content = NULL;
+  ADAMIX_RETURN_IF (adamix_json_string (object, path, "content", true, &content));
+  ADAMIX_RETURN_IF (adamix_json_boolean (object, path, "special", false, &special));
+  *out = (adamix_added_token){ .content = (char *) content, .normalized = !special };
+  ADAMIX_RETURN_IF (adamix_json_boolean (object, path, "single_word", false, &out->single_word));
+  ADAMIX_RETURN_IF (adamix_json_boolean (object, path, "lstrip", false, &out->lstrip));
+  ADAMIX_RETURN_IF (adamix_json_boolean (object, path, "rstrip", false, &out->rstrip));
+  return adamix_json_boolean (object, path, "normalized", false, &out->normalized);
 }
 
 void
 adamix_added_free (adamix_added_set *set)
 {
-  for (int64_t i = 0; i < set->count; i++) free (set->token[i].text);
+  for (int64_t i = 0; i < set->count; i++) {
+    free (set->token[i].text);
+    free (set->token[i].content);
+  }
   free (set->token);
 }
 

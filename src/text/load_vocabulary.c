@@ -19,61 +19,26 @@ static const struct {
                          [SPECIAL_PAD] = { "pad_token", "[PAD]", false },
                          [SPECIAL_MASK] = { "mask_token", "[MASK]", false } };
 
-/* Files by which tokenizers of other kinds are known. */
-static const struct {
-  const char *file, *kind;
-} foreign[] = { { "merges.txt", "byte-level BPE" },
-                { "vocab.bpe", "byte-level BPE" },
-                { "spiece.model", "SentencePiece" },
-                { "sentencepiece.bpe.model", "SentencePiece" } };
-
 static adamix_err
-no_vocabulary (const char *dir)
-{
-  for (size_t i = 0; i < sizeof foreign / sizeof foreign[0]; i++) {
-    char *path;
-    ADAMIX_RETURN_IF (adamix_path_join (&path, dir, foreign[i].file));
-    bool here = adamix_path_exists (path);
-    free (path);
-    if (here)
-      return adamix_err_set (ADAMIX_EUNSUPPORTED, "%s: the tokenizer is %s (%s); only WordPiece is supported", dir,
-                             foreign[i].kind, foreign[i].file);
-  }
-  return adamix_err_set (ADAMIX_EIO,
-                         "%s: neither tokenizer.json nor vocab.txt is there; give a Hugging Face model folder", dir);
-}
-
-/* The line at *at without its end; *at moves to the next one. */
-static size_t
-take_line (const char **at, const char *end)
-{
-  const char *line = *at, *stop = memchr (line, '\n', (size_t) (end - line));
-  *at = stop ? stop + 1 : end;
-  size_t bytes = (size_t) ((stop ? stop : end) - line);
-  return bytes > 0 && line[bytes - 1] == '\r' ? bytes - 1 : bytes;
-}
-
-static adamix_err
-read_vocabulary (adamix_wordpiece *out, const char *path)
+read_vocabulary (adamix_vocabulary *out, const char *path)
 {
   adamix_err err = ADAMIX_OK;
   adamix_file_map map;
   int64_t lines = 0;
   ADAMIX_RETURN_IF (adamix_file_map_open (&map, path));
   const char *end = map.data + map.size;
-  for (const char *at = map.data; at < end; lines++) take_line (&at, end);
+  for (const char *at = map.data; at < end; lines++) adamix_take_line (&at, end);
   int64_t bad = adamix_utf8_check (map.data, map.size);
   if (bad >= 0 || lines >= INT32_MAX)
     ADAMIX_TRY (adamix_err_set (ADAMIX_EFORMAT, "%s: not a vocabulary in UTF-8, byte %lld is wrong", path,
                                 (long long) bad + 1));
-  ADAMIX_TRY (adamix_wordpiece_init (out, lines, map.size, PREFIX));
+  ADAMIX_TRY (adamix_vocabulary_init (out, lines, map.size));
   int32_t id = 0;
   for (const char *at = map.data; at < end; id++) {
     const char *line = at;
-    size_t bytes = take_line (&at, end);
-    adamix_wordpiece_add (out, line, bytes, id);
+    size_t bytes = adamix_take_line (&at, end);
+    adamix_vocabulary_add (out, line, bytes, id);
   }
-  out->max_chars = MAX_CHARS;
 done:
   adamix_file_map_close (&map);
   return err;
@@ -95,11 +60,11 @@ find_specials (adamix_tokenizer *out, const json_t *config, const char *path, in
   for (special which = 0; which < SPECIALS; which++) {
     const char *text;
     ADAMIX_RETURN_IF (special_text (config, path, which, &text));
-    id[which] = adamix_wordpiece_find (&out->wordpiece, text, strlen (text));
+    id[which] = adamix_vocabulary_find (&out->vocabulary, text, strlen (text));
     if (id[which] < 0 && specials[which].required)
       return adamix_err_set (ADAMIX_EFORMAT, "%s: the special token \"%s\" (%s) is not in the vocabulary", path, text,
                              specials[which].key);
-    adamix_added_token token = { .text = (char *) text, .bytes = (int64_t) strlen (text), .id = id[which] };
+    adamix_added_token token = { .content = (char *) text };
     if (id[which] >= 0) ADAMIX_RETURN_IF (adamix_tokenizer_announce (out, &token));
   }
   return ADAMIX_OK;
@@ -123,15 +88,18 @@ adamix_tokenizer_load_vocabulary (adamix_tokenizer *out, const char *dir, const 
   json_t *config = NULL;
   adamix_normalizer_flags flags;
   int32_t id[SPECIALS];
-  if (!adamix_path_exists (path)) return no_vocabulary (dir);
   ADAMIX_TRY (adamix_path_join (&config_path, dir, "tokenizer_config.json"));
   if (adamix_path_exists (config_path)) ADAMIX_TRY (adamix_json_load (&config, config_path));
   ADAMIX_TRY (read_flags (config, config_path, &flags));
   ADAMIX_TRY (adamix_normalizer_init (&out->normalizer, flags));
-  ADAMIX_TRY (read_vocabulary (&out->wordpiece, path));
+  ADAMIX_TRY (read_vocabulary (&out->vocabulary, path));
+  ADAMIX_TRY (adamix_wordpiece_init (&out->wordpiece, PREFIX));
+  out->kind = &adamix_kind_wordpiece;
+  out->ids = out->vocabulary.ids;
   ADAMIX_TRY (find_specials (out, config, path, id));
+  out->wordpiece.max_chars = MAX_CHARS;
   out->wordpiece.unknown = id[SPECIAL_UNKNOWN];
-  adamix_template_bert (&out->single, &out->pair, id[SPECIAL_CLS], id[SPECIAL_SEP]);
+  adamix_template_bert (out->pattern, id[SPECIAL_CLS], id[SPECIAL_SEP]);
 done:
   json_decref (config);
   free (config_path);

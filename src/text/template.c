@@ -11,14 +11,35 @@ adamix_template_add (adamix_template *template, adamix_slot slot)
 }
 
 void
-adamix_template_bert (adamix_template *single, adamix_template *pair, int32_t cls, int32_t sep)
+adamix_template_bert (adamix_template pattern[2], int32_t cls, int32_t sep)
 {
-  *single = (adamix_template){
-    .slot = { { ADAMIX_SLOT_SPECIAL, cls, 0 }, { ADAMIX_SLOT_A, 0, 0 }, { ADAMIX_SLOT_SPECIAL, sep, 0 } }, .count = 3
-  };
-  *pair = *single;
-  pair->slot[pair->count++] = (adamix_slot){ ADAMIX_SLOT_B, 0, 1 };
-  pair->slot[pair->count++] = (adamix_slot){ ADAMIX_SLOT_SPECIAL, sep, 1 };
+  const adamix_slot a = { ADAMIX_SLOT_A, 0, 0 }, b = { ADAMIX_SLOT_B, 0, 1 }, start = { ADAMIX_SLOT_SPECIAL, cls, 0 },
+                    end_a = { ADAMIX_SLOT_SPECIAL, sep, 0 }, end_b = { ADAMIX_SLOT_SPECIAL, sep, 1 };
+  pattern[0] = (adamix_template){ { start, a, end_a }, 3 };
+  pattern[1] = (adamix_template){ { start, a, end_a, b, end_b }, 5 };
+}
+
+void
+adamix_template_roberta (adamix_template pattern[2], int32_t cls, int32_t sep)
+{
+  const adamix_slot a = { ADAMIX_SLOT_A, 0, 0 }, b = { ADAMIX_SLOT_B, 0, 0 }, start = { ADAMIX_SLOT_SPECIAL, cls, 0 },
+                    end = { ADAMIX_SLOT_SPECIAL, sep, 0 };
+  pattern[0] = (adamix_template){ { start, a, end }, 3 };
+  pattern[1] = (adamix_template){ { start, a, end, end, b, end }, 6 };
+}
+
+void
+adamix_template_plain (adamix_template pattern[2], int32_t bos, int32_t eos)
+{
+  adamix_template all = { .count = 0 };
+  for (int32_t text = 0; text < 2; text++) {
+    const adamix_slot part[] = { { ADAMIX_SLOT_SPECIAL, bos, text },
+                                 { text == 0 ? ADAMIX_SLOT_A : ADAMIX_SLOT_B, 0, text },
+                                 { ADAMIX_SLOT_SPECIAL, eos, text } };
+    for (int i = 0; i < 3; i++)
+      if (part[i].id >= 0) all.slot[all.count++] = part[i];
+    pattern[text] = all;
+  }
 }
 
 int

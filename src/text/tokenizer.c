@@ -3,50 +3,119 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* What one call of adamix_tokenizer_encode needs besides its result. */
-typedef struct scratch {
-  adamix_bytes normal;
-  adamix_ids ids; /* of a, then of b */
-  uint32_t *hash; /* [longest token] */
-} scratch;
+/* ---- building ---------------------------------------------------------------------------------------------------- */
 
-adamix_err
-adamix_tokenizer_announce (adamix_tokenizer *tokenizer, const adamix_added_token *token)
+int32_t
+adamix_tokenizer_find (const adamix_tokenizer *tokenizer, const char *text)
 {
-  if (token->id >= tokenizer->wordpiece.ids) tokenizer->wordpiece.ids = (int64_t) token->id + 1;
-  if (!token->normalized) return adamix_added_add (&tokenizer->raw, token);
+  const adamix_added_token *added = adamix_added_find (&tokenizer->raw, text);
+  if (!added) added = adamix_added_find (&tokenizer->normalized, text);
+  return added ? added->id : adamix_vocabulary_find (&tokenizer->vocabulary, text, strlen (text));
+}
+
+/* The library goes on counting behind the vocabulary and the largest added token; holes are not filled. */
+static int32_t
+next_id (const adamix_tokenizer *tokenizer)
+{
+  const adamix_added_set *set[] = { &tokenizer->raw, &tokenizer->normalized };
+  int64_t next = tokenizer->vocabulary.count;
+  for (int s = 0; s < 2; s++)
+    for (int64_t i = 0; i < set[s]->count; i++)
+      if (set[s]->token[i].id >= next) next = (int64_t) set[s]->token[i].id + 1;
+  return (int32_t) next;
+}
+
+static adamix_err
+add_normalized (adamix_tokenizer *tokenizer, adamix_added_token *token)
+{
   adamix_err err = ADAMIX_OK;
   adamix_bytes normal = { 0 };
-  adamix_added_token own = *token;
-  ADAMIX_TRY (adamix_normalize (&tokenizer->normalizer, token->text, token->bytes, &normal));
-  own.text = normal.data;
-  own.bytes = normal.size;
-  ADAMIX_TRY (adamix_added_add (&tokenizer->normalized, &own));
+  ADAMIX_TRY (tokenizer->kind->normalize (tokenizer, token->content, token->bytes, &normal));
+  token->text = normal.data;
+  token->bytes = normal.size;
+  ADAMIX_TRY (adamix_added_add (&tokenizer->normalized, token));
 done:
   free (normal.data);
   return err;
 }
 
 adamix_err
+adamix_tokenizer_announce (adamix_tokenizer *tokenizer, const adamix_added_token *token)
+{
+  adamix_added_token own = *token;
+  if (adamix_added_find (&tokenizer->raw, token->content) || adamix_added_find (&tokenizer->normalized, token->content))
+    return ADAMIX_OK;
+  own.text = own.content;
+  own.bytes = (int64_t) strlen (own.content);
+  own.id = adamix_vocabulary_find (&tokenizer->vocabulary, own.content, (size_t) own.bytes);
+  if (own.id < 0) own.id = next_id (tokenizer);
+  if (own.id >= tokenizer->ids) tokenizer->ids = (int64_t) own.id + 1;
+  if (own.normalized && tokenizer->kind->normalize) return add_normalized (tokenizer, &own);
+  return adamix_added_add (own.normalized ? &tokenizer->normalized : &tokenizer->raw, &own);
+}
+
+/* Where tokenizers come from, the first file that is there. */
+static const struct {
+  const char *file;
+  adamix_err (*load) (adamix_tokenizer *out, const char *dir, const char *path);
+} sources[] = { { "tokenizer.json", adamix_tokenizer_load_json },
+                { "vocab.txt", adamix_tokenizer_load_vocabulary },
+                { "vocab.json", adamix_tokenizer_load_merges },
+                { "encoder.json", adamix_tokenizer_load_merges } };
+#define SOURCES (sizeof sources / sizeof sources[0])
+
+/* Files by which tokenizers that are not known here show themselves. */
+static const struct {
+  const char *file, *kind;
+} foreign[] = { { "sentencepiece.bpe.model", "Unigram (SentencePiece)" },
+                { "spiece.model", "Unigram (SentencePiece)" },
+                { "spm.model", "Unigram (SentencePiece)" },
+                { "tokenizer.model", "SentencePiece" } };
+#define FOREIGN (sizeof foreign / sizeof foreign[0])
+
+static adamix_err
+nothing_found (const char *dir)
+{
+  for (size_t i = 0; i < FOREIGN; i++) {
+    char *path;
+    ADAMIX_RETURN_IF (adamix_path_join (&path, dir, foreign[i].file));
+    bool here = adamix_path_exists (path);
+    free (path);
+    if (here)
+      return adamix_err_set (ADAMIX_EUNSUPPORTED, "%s: the tokenizer is %s (%s); only WordPiece and BPE are supported",
+                             dir, foreign[i].kind, foreign[i].file);
+  }
+  return adamix_err_set (ADAMIX_EIO,
+                         "%s: neither tokenizer.json nor vocab.txt nor vocab.json is there; give a Hugging Face model "
+                         "folder",
+                         dir);
+}
+
+static adamix_err
+load (adamix_tokenizer *out, const char *dir)
+{
+  for (size_t i = 0; i < SOURCES; i++) {
+    char *path;
+    ADAMIX_RETURN_IF (adamix_path_join (&path, dir, sources[i].file));
+    bool here = adamix_path_exists (path);
+    adamix_err err = here ? sources[i].load (out, dir, path) : ADAMIX_OK;
+    free (path);
+    if (here) return err;
+  }
+  return nothing_found (dir);
+}
+
+adamix_err
 adamix_tokenizer_open (adamix_tokenizer **out, const char *model_dir)
 {
-  adamix_err err = ADAMIX_OK;
   adamix_tokenizer *tokenizer = NULL;
-  char *json = NULL, *vocabulary = NULL;
   *out = NULL;
-  ADAMIX_TRY (adamix_path_join (&json, model_dir, "tokenizer.json"));
-  ADAMIX_TRY (adamix_path_join (&vocabulary, model_dir, "vocab.txt"));
-  ADAMIX_TRY (ADAMIX_ALLOC (tokenizer, 1));
-  if (adamix_path_exists (json))
-    ADAMIX_TRY (adamix_tokenizer_load_json (tokenizer, json));
+  ADAMIX_RETURN_IF (ADAMIX_ALLOC (tokenizer, 1));
+  adamix_err err = load (tokenizer, model_dir);
+  if (err == ADAMIX_OK)
+    *out = tokenizer;
   else
-    ADAMIX_TRY (adamix_tokenizer_load_vocabulary (tokenizer, model_dir, vocabulary));
-  *out = tokenizer;
-  tokenizer = NULL;
-done:
-  adamix_tokenizer_destroy (tokenizer);
-  free (vocabulary);
-  free (json);
+    adamix_tokenizer_destroy (tokenizer);
   return err;
 }
 
@@ -56,39 +125,47 @@ adamix_tokenizer_destroy (adamix_tokenizer *tokenizer)
   if (!tokenizer) return;
   adamix_added_free (&tokenizer->normalized);
   adamix_added_free (&tokenizer->raw);
+  adamix_bpe_free (&tokenizer->bpe);
   adamix_wordpiece_free (&tokenizer->wordpiece);
   adamix_normalizer_free (&tokenizer->normalizer);
+  adamix_vocabulary_free (&tokenizer->vocabulary);
   free (tokenizer);
 }
 
 int64_t
 adamix_tokenizer_vocabulary (const adamix_tokenizer *tokenizer)
 {
-  return tokenizer->wordpiece.ids;
+  return tokenizer->ids;
 }
 
-static adamix_err
-encode_words (const adamix_tokenizer *tokenizer, const char *first, const char *last, scratch *s)
+/* ---- encoding ---------------------------------------------------------------------------------------------------- */
+
+adamix_err
+adamix_ids_push (adamix_ids *ids, int32_t id)
 {
-  const char *word, *word_end;
-  while (adamix_next_word (&tokenizer->normalizer, &first, last, &word, &word_end))
-    ADAMIX_RETURN_IF (adamix_wordpiece_encode (&tokenizer->wordpiece, word, word_end, s->hash, &s->ids));
+  if (ids->count == ids->capacity) ADAMIX_RETURN_IF (ADAMIX_GROW (ids->data, &ids->capacity, ids->count + 1));
+  ids->data[ids->count++] = id;
   return ADAMIX_OK;
 }
 
 static adamix_err
-encode_plain (const adamix_tokenizer *tokenizer, const char *first, const char *last, scratch *s)
+encode_plain (const adamix_tokenizer *tokenizer, const char *first, const char *last, adamix_text_scratch *s)
 {
-  ADAMIX_RETURN_IF (adamix_normalize (&tokenizer->normalizer, first, last - first, &s->normal));
-  adamix_added_walk walk = { .set = &tokenizer->normalized, .text = s->normal.data, .bytes = s->normal.size };
+  if (tokenizer->kind->normalize) {
+    ADAMIX_RETURN_IF (tokenizer->kind->normalize (tokenizer, first, last - first, &s->normal));
+    first = s->normal.data;
+    last = first + s->normal.size;
+  }
+  adamix_added_walk walk = { .set = &tokenizer->normalized, .text = first, .bytes = last - first };
   const adamix_added_token *token;
   while (adamix_added_next (&walk, &token, &first, &last))
-    ADAMIX_RETURN_IF (token ? adamix_ids_push (&s->ids, token->id) : encode_words (tokenizer, first, last, s));
+    ADAMIX_RETURN_IF (token ? adamix_ids_push (&s->ids, token->id)
+                            : tokenizer->kind->encode (tokenizer, first, last, s));
   return ADAMIX_OK;
 }
 
 static adamix_err
-encode_text (const adamix_tokenizer *tokenizer, const char *text, size_t bytes, scratch *s)
+encode_text (const adamix_tokenizer *tokenizer, const char *text, size_t bytes, adamix_text_scratch *s)
 {
   int64_t bad = adamix_utf8_check (text, bytes);
   if (bad >= 0)
@@ -148,16 +225,17 @@ adamix_tokenizer_encode (const adamix_tokenizer *tokenizer, const char *a, size_
                          size_t b_bytes, int64_t max_length, adamix_encoding *out)
 {
   adamix_err err = ADAMIX_OK;
-  scratch s = { 0 };
-  ADAMIX_TRY (ADAMIX_ALLOC (s.hash, tokenizer->wordpiece.longest));
+  adamix_text_scratch s = { 0 };
   ADAMIX_TRY (encode_text (tokenizer, a, a_bytes, &s));
   int64_t count_a = s.ids.count;
   if (b) ADAMIX_TRY (encode_text (tokenizer, b, b_bytes, &s));
-  ADAMIX_TRY (fill_template (b ? &tokenizer->pair : &tokenizer->single, s.ids.data, count_a, s.ids.count - count_a,
-                             max_length, out));
+  ADAMIX_TRY (
+      fill_template (&tokenizer->pattern[b != NULL], s.ids.data, count_a, s.ids.count - count_a, max_length, out));
 done:
+  adamix_bpe_scratch_free (&s.bpe);
   free (s.hash);
   free (s.ids.data);
+  free (s.prefixed.data);
   free (s.normal.data);
   return err;
 }

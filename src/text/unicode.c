@@ -74,6 +74,34 @@ adamix_char_classify (int32_t point)
   return class_of_category (utf8proc_category (point));
 }
 
+static adamix_letter_class
+letter_of_category (utf8proc_category_t category)
+{
+  switch (category) {
+  case UTF8PROC_CATEGORY_LU:
+  case UTF8PROC_CATEGORY_LL:
+  case UTF8PROC_CATEGORY_LT:
+  case UTF8PROC_CATEGORY_LM:
+  case UTF8PROC_CATEGORY_LO:
+    return ADAMIX_LETTER;
+  case UTF8PROC_CATEGORY_ND:
+  case UTF8PROC_CATEGORY_NL:
+  case UTF8PROC_CATEGORY_NO:
+    return ADAMIX_LETTER_NUMBER;
+  default:
+    return ADAMIX_LETTER_NONE;
+  }
+}
+
+adamix_letter_class
+adamix_char_letter (int32_t point)
+{
+  if (adamix_char_is_space (point)) return ADAMIX_LETTER_SPACE;
+  for (int i = 0; i < adamix_letter_exception_count && adamix_letter_exceptions[i].first <= point; i++)
+    if (point <= adamix_letter_exceptions[i].last) return adamix_letter_exceptions[i].is;
+  return letter_of_category (utf8proc_category (point));
+}
+
 bool
 adamix_char_is_space (int32_t point)
 {

@@ -15,11 +15,24 @@ typedef enum adamix_char_class {
   ADAMIX_CHAR_PUNCTUATION /* P* */
 } adamix_char_class;
 
+/* What GPT-2's regular expression tells apart. */
+typedef enum adamix_letter_class {
+  ADAMIX_LETTER_NONE,   /* none of the others */
+  ADAMIX_LETTER,        /* \p{L} */
+  ADAMIX_LETTER_NUMBER, /* \p{N} */
+  ADAMIX_LETTER_SPACE   /* \s */
+} adamix_letter_class;
+
 /* Rows of unicode_exceptions.c, sorted by code point. */
 typedef struct adamix_class_exception {
   int32_t first, last;
   adamix_char_class is;
 } adamix_class_exception;
+
+typedef struct adamix_letter_exception {
+  int32_t first, last;
+  adamix_letter_class is;
+} adamix_letter_exception;
 
 typedef struct adamix_lower_exception {
   int32_t first, last, shift;
@@ -27,10 +40,13 @@ typedef struct adamix_lower_exception {
 
 extern const adamix_class_exception adamix_class_exceptions[];
 extern const int adamix_class_exception_count;
+extern const adamix_letter_exception adamix_letter_exceptions[];
+extern const int adamix_letter_exception_count;
 extern const adamix_lower_exception adamix_lower_exceptions[];
 extern const int adamix_lower_exception_count;
 
 adamix_char_class adamix_char_classify (int32_t point);
+adamix_letter_class adamix_char_letter (int32_t point);
 bool adamix_char_is_space (int32_t point); /* White_Space */
 bool adamix_char_is_cjk (int32_t point);   /* an ideograph in the sense of BERT */
 bool adamix_char_is_word (int32_t point);  /* \w of a Unicode regular expression */

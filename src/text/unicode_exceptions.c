@@ -1,5 +1,5 @@
 /* Made by tests/peer/make_unicode_exceptions.py from utf8proc 2.8.0 (Unicode 15.0.0): code points that the tokenizers library
- * reads otherwise, because its category tables are older and its case table is newer. */
+ * reads otherwise, because the tables of its normalizer are older, its case table and its regular expressions newer. */
 #include "text/unicode.h"
 
 const adamix_class_exception adamix_class_exceptions[] = {
@@ -64,6 +64,25 @@ const adamix_class_exception adamix_class_exceptions[] = {
   { 0x1e95e, 0x1e95f, ADAMIX_CHAR_OTHER },
 };
 const int adamix_class_exception_count = (int) (sizeof adamix_class_exceptions / sizeof adamix_class_exceptions[0]);
+
+const adamix_letter_exception adamix_letter_exceptions[] = {
+  { 0x1c89, 0x1c8a, ADAMIX_LETTER },          { 0xa7cb, 0xa7cd, ADAMIX_LETTER },
+  { 0xa7da, 0xa7dc, ADAMIX_LETTER },          { 0x105c0, 0x105f3, ADAMIX_LETTER },
+  { 0x10d40, 0x10d49, ADAMIX_LETTER_NUMBER }, { 0x10d4a, 0x10d65, ADAMIX_LETTER },
+  { 0x10d6f, 0x10d85, ADAMIX_LETTER },        { 0x10ec2, 0x10ec4, ADAMIX_LETTER },
+  { 0x11380, 0x11389, ADAMIX_LETTER },        { 0x1138b, 0x1138b, ADAMIX_LETTER },
+  { 0x1138e, 0x1138e, ADAMIX_LETTER },        { 0x11390, 0x113b5, ADAMIX_LETTER },
+  { 0x113b7, 0x113b7, ADAMIX_LETTER },        { 0x113d1, 0x113d1, ADAMIX_LETTER },
+  { 0x113d3, 0x113d3, ADAMIX_LETTER },        { 0x116d0, 0x116e3, ADAMIX_LETTER_NUMBER },
+  { 0x11bc0, 0x11be0, ADAMIX_LETTER },        { 0x11bf0, 0x11bf9, ADAMIX_LETTER_NUMBER },
+  { 0x13460, 0x143fa, ADAMIX_LETTER },        { 0x16100, 0x1611d, ADAMIX_LETTER },
+  { 0x16130, 0x16139, ADAMIX_LETTER_NUMBER }, { 0x16d40, 0x16d6c, ADAMIX_LETTER },
+  { 0x16d70, 0x16d79, ADAMIX_LETTER_NUMBER }, { 0x18cff, 0x18cff, ADAMIX_LETTER },
+  { 0x1ccf0, 0x1ccf9, ADAMIX_LETTER_NUMBER }, { 0x1e5d0, 0x1e5ed, ADAMIX_LETTER },
+  { 0x1e5f0, 0x1e5f0, ADAMIX_LETTER },        { 0x1e5f1, 0x1e5fa, ADAMIX_LETTER_NUMBER },
+  { 0x2ebf0, 0x2ee5d, ADAMIX_LETTER },
+};
+const int adamix_letter_exception_count = (int) (sizeof adamix_letter_exceptions / sizeof adamix_letter_exceptions[0]);
 
 const adamix_lower_exception adamix_lower_exceptions[] = {
   { 0x1c89, 0x1c89, 1 },    { 0xa7cb, 0xa7cb, -42343 }, { 0xa7cc, 0xa7cc, 1 }, { 0xa7ce, 0xa7ce, 1 },

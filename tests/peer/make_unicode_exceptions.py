@@ -22,6 +22,7 @@ def bert(**on):
 
 CLEAN, STRIP, LOWER = bert(clean_text=True), bert(strip_accents=True), bert(lowercase=True)
 SPLIT = pre_tokenizers.BertPreTokenizer()
+WORDS = pre_tokenizers.ByteLevel(add_prefix_space=False)
 SPACES = {*range(0x9, 0xE), 0x20, 0x85, 0xA0, 0x1680, *range(0x2000, 0x200B), 0x2028, 0x2029, 0x202F, 0x205F, 0x3000}
 ALWAYS_DROPPED = {0, 0xFFFD}  # whatever their category
 
@@ -44,10 +45,22 @@ def observed(point):
     return "MARK" if STRIP.normalize_str(text) == "ab" else "OTHER"
 
 
-def class_rows():
+def expected_letter(point):
+    return {"L": "", "N": "_NUMBER"}.get(utf8proc.utf8proc_category_string(point).decode()[0], "_NONE")
+
+
+def observed_letter(point):
+    """The end of the name of its adamix_letter_class."""
+    for neighbour, name in {"a": "", "1": "_NUMBER", "!": "_NONE"}.items():
+        if len(WORDS.pre_tokenize_str(neighbour + chr(point) + neighbour)) == 1:
+            return name
+    return "_SPACE"
+
+
+def rows_of(observed, expected, left_out):
     rows = []
     for point in range(0x80, 0x110000):
-        if 0xD800 <= point < 0xE000 or point in SPACES or point in ALWAYS_DROPPED:
+        if 0xD800 <= point < 0xE000 or point in left_out:
             continue
         # A mark that decomposes into marks vanishes as well, so that `observed` holds for it too.
         is_, should = observed(point), expected(point)
@@ -86,8 +99,9 @@ def table(kind, rows, cell):
 
 
 print("/* Made by tests/peer/make_unicode_exceptions.py from utf8proc %s (Unicode %s): code points that the tokenizers library\n"
-      " * reads otherwise, because its category tables are older and its case table is newer. */"
+      " * reads otherwise, because the tables of its normalizer are older, its case table and its regular expressions newer. */"
       % (utf8proc.utf8proc_version().decode(), utf8proc.utf8proc_unicode_version().decode()))
 print('#include "text/unicode.h"')
-table("class", class_rows(), lambda is_: f"ADAMIX_CHAR_{is_}")
+table("class", rows_of(observed, expected, SPACES | ALWAYS_DROPPED), lambda is_: f"ADAMIX_CHAR_{is_}")
+table("letter", rows_of(observed_letter, expected_letter, SPACES), lambda is_: f"ADAMIX_LETTER{is_}")
 table("lower", lower_rows(), str)

@@ -1,29 +1,7 @@
-#include <adamix/text.h>
-
-#include "base/scratch.h"
-
-/* One call of the library: `length` 0 is without truncation. */
-typedef struct golden_encoding {
-  const char *tokenizer, *a;
-  size_t a_bytes;
-  const char *b;
-  size_t b_bytes;
-  int64_t length, count;
-  const int32_t *id, *type;
-} golden_encoding;
-
+#include "text/encoding.h"
 #include "text/golden_tokens.h"
 
 TestSuite (tokenizer, .init = scratch_begin, .fini = scratch_end);
-
-static adamix_tokenizer *
-open_json (const char *json)
-{
-  adamix_tokenizer *tokenizer;
-  scratch_file ("tokenizer.json", json, strlen (json));
-  cr_assert_succeeds (adamix_tokenizer_open (&tokenizer, scratch_folder));
-  return tokenizer;
-}
 
 static const char *
 golden_text (const char *name)
@@ -31,21 +9,6 @@ golden_text (const char *name)
   for (size_t i = 0; i < sizeof golden_json / sizeof golden_json[0]; i++)
     if (strcmp (golden_json[i][0], name) == 0) return golden_json[i][1];
   return NULL;
-}
-
-static void
-check_row (const adamix_tokenizer *tokenizer, const golden_encoding *row, adamix_encoding *encoding)
-{
-  cr_assert_succeeds (
-      adamix_tokenizer_encode (tokenizer, row->a, row->a_bytes, row->b, row->b_bytes, row->length, encoding));
-  cr_assert_eq (encoding->count, row->count, "%s \"%s\": %ld ids, not %ld", row->tokenizer, row->a,
-                (long) encoding->count, (long) row->count);
-  for (int64_t i = 0; i < row->count; i++) {
-    cr_assert_eq (encoding->id[i], row->id[i], "%s \"%s\" at %ld: %d, not %d", row->tokenizer, row->a, (long) i,
-                  encoding->id[i], row->id[i]);
-    cr_assert_eq (encoding->type[i], row->type[i], "%s \"%s\" at %ld: type %d", row->tokenizer, row->a, (long) i,
-                  encoding->type[i]);
-  }
 }
 
 Test (tokenizer, ids_are_those_of_the_library)
@@ -124,19 +87,6 @@ Test (tokenizer, a_long_text_is_its_parts)
 
 static const char vocabulary[] = "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\nthe\r\nThe\ncafe\ncafé\n<s>";
 
-static void
-check_ids (const char *text, int64_t count, const int32_t *id)
-{
-  adamix_tokenizer *tokenizer;
-  adamix_encoding encoding = { 0 };
-  cr_assert_succeeds (adamix_tokenizer_open (&tokenizer, scratch_folder));
-  cr_assert_succeeds (adamix_tokenizer_encode (tokenizer, text, strlen (text), NULL, 0, 0, &encoding));
-  cr_assert_eq (encoding.count, count);
-  cr_assert_arr_eq (encoding.id, id, (size_t) count * sizeof *id);
-  adamix_encoding_destroy (&encoding);
-  adamix_tokenizer_destroy (tokenizer);
-}
-
 Test (tokenizer, a_vocabulary_file_is_enough)
 {
   scratch_file ("vocab.txt", vocabulary, strlen (vocabulary));
@@ -156,8 +106,8 @@ Test (tokenizer, broken_vocabulary_files_are_refused)
 {
   adamix_tokenizer *tokenizer;
   cr_assert_fails (adamix_tokenizer_open (&tokenizer, scratch_folder), ADAMIX_EIO, "neither tokenizer.json nor vocab");
-  scratch_file ("merges.txt", "", 0);
-  cr_assert_fails (adamix_tokenizer_open (&tokenizer, scratch_folder), ADAMIX_EUNSUPPORTED, "byte-level BPE");
+  scratch_file ("sentencepiece.bpe.model", "", 0);
+  cr_assert_fails (adamix_tokenizer_open (&tokenizer, scratch_folder), ADAMIX_EUNSUPPORTED, "Unigram");
   scratch_file ("vocab.txt", "", 0);
   cr_assert_fails (adamix_tokenizer_open (&tokenizer, scratch_folder), ADAMIX_EFORMAT, "[UNK]");
   scratch_file ("vocab.txt", "[UNK]\n[CLS]\n\xff\n", 14);
@@ -176,7 +126,6 @@ static const struct {
 } broken[] = {
   { "[]", ADAMIX_EUNSUPPORTED, "model is absent" },
   { "{", ADAMIX_EFORMAT, "not valid JSON" },
-  { "{\"model\": {\"type\": \"BPE\"}}", ADAMIX_EUNSUPPORTED, "model is BPE" },
   { "{\"model\": {\"type\": \"Unigram\"}}", ADAMIX_EUNSUPPORTED, "model is Unigram" },
   { "{\"model\": {\"type\": \"WordLevel\"}}", ADAMIX_EUNSUPPORTED, "model is WordLevel" },
   { "{\"model\": {\"type\": \"WordPiece\"}}", ADAMIX_EFORMAT, "vocab" },
@@ -193,7 +142,15 @@ static const struct {
   { SPLIT ", \"normalizer\": 3}", ADAMIX_EFORMAT, "not an object" },
   { SPLIT ", \"added_tokens\": 3}", ADAMIX_EFORMAT, "added_tokens" },
   { SPLIT ", \"added_tokens\": [{\"id\": -4, \"content\": \"x\"}]}", ADAMIX_EFORMAT, "-4" },
-  { SPLIT ", \"post_processor\": {\"type\": \"RobertaProcessing\"}}", ADAMIX_EUNSUPPORTED, "RobertaProcessing" },
+  { SPLIT ", \"post_processor\": {\"type\": \"Custom\"}}", ADAMIX_EUNSUPPORTED, "post_processor is Custom" },
+  { SPLIT ", \"post_processor\": {}}", ADAMIX_EFORMAT, "\"type\" is missing" },
+  { SPLIT ", \"post_processor\": {\"type\": \"RobertaProcessing\"}}", ADAMIX_EFORMAT, "cls" },
+  { SPLIT ", \"post_processor\": {\"type\": \"Sequence\"}}", ADAMIX_EFORMAT, "processors" },
+  { SPLIT ", \"post_processor\": {\"type\": \"Sequence\", \"processors\": [3]}}", ADAMIX_EFORMAT, "not an object" },
+  { SPLIT ", \"post_processor\": {\"type\": \"Sequence\", \"processors\": ["
+          "{\"type\": \"BertProcessing\", \"cls\": [\"c\", 0], \"sep\": [\"s\", 0]}, "
+          "{\"type\": \"RobertaProcessing\", \"cls\": [\"c\", 0], \"sep\": [\"s\", 0]}]}}",
+    ADAMIX_EUNSUPPORTED, "more than one part" },
   { SPLIT ", \"post_processor\": {\"type\": \"BertProcessing\", \"cls\": [\"c\", 9], \"sep\": [\"s\", 0]}}",
     ADAMIX_EFORMAT, "cls" },
   { SPLIT ", \"post_processor\": {\"type\": \"TemplateProcessing\", \"single\": 1}}", ADAMIX_EFORMAT, "template" },
