@@ -106,13 +106,20 @@ check_config (const json_t *stored, const json_t *config, const char *path)
   return ADAMIX_OK;
 }
 
+/* *out is a new reference to what state.json holds, made with the options of `config`. */
+static adamix_err
+load_state (json_t **out, const char *path, const json_t *config)
+{
+  ADAMIX_RETURN_IF (adamix_json_load (out, path));
+  return check_config (json_object_get (*out, "config"), config, path);
+}
+
 static adamix_err
 read_state (adamix_snapshot *s, const char *path, const json_t *config)
 {
   adamix_err err = ADAMIX_OK;
   json_t *json = NULL;
-  ADAMIX_TRY (adamix_json_load (&json, path));
-  ADAMIX_TRY (check_config (json_object_get (json, "config"), config, path));
+  ADAMIX_TRY (load_state (&json, path, config));
   const struct {
     const char *key;
     int64_t *to;
@@ -255,6 +262,22 @@ adamix_checkpoint_newest (const char *run, int64_t *step)
   adamix_err err = list_steps (run, &steps, &count);
   *step = !err && count ? steps[0] : 0;
   free (steps);
+  return err;
+}
+
+adamix_err
+adamix_checkpoint_check (const char *run, int64_t step, const json_t *config)
+{
+  adamix_err err = ADAMIX_OK;
+  char *folder = NULL, *path = NULL;
+  json_t *json = NULL;
+  ADAMIX_TRY (folder_of (&folder, run, step));
+  ADAMIX_TRY (adamix_path_join (&path, folder, FILE_STATE));
+  ADAMIX_TRY (load_state (&json, path, config));
+done:
+  json_decref (json);
+  free (path);
+  free (folder);
   return err;
 }
 

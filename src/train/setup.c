@@ -118,6 +118,21 @@ read_routes (adamix_run *run)
   return adamix_prescribed_routes_read (&run->routes, c->routes_file, run->plan.steps, run->passes, &run->shape);
 }
 
+/* What a resumed run must share.  Model and files may have moved, but they must be the same. */
+static void
+fix_options (adamix_run *run)
+{
+  const struct {
+    const char *option, *hash;
+  } contents[] = { { "model", adamix_model_hash (run->model) },
+                   { run->config->task ? "data" : "train-file", run->data[ADAMIX_SPLIT_TRAIN].hash.hex },
+                   { "order-file", run->plan.prescribed.hash.hex },
+                   { "routes-file", run->routes.hash.hex } };
+  run->fixed = adamix_record_fixed_options (run->args->options);
+  for (size_t i = 0; i < sizeof contents / sizeof *contents; i++)
+    json_object_set_new (run->fixed, contents[i].option, json_string (contents[i].hash));
+}
+
 static adamix_err
 open_inputs (adamix_run *run)
 {
@@ -139,6 +154,7 @@ open_inputs (adamix_run *run)
   ADAMIX_RETURN_IF (adamix_plan_create (&run->plan, c, &run->data[ADAMIX_SPLIT_TRAIN], run->args->world->size));
   shape_run (run);
   ADAMIX_RETURN_IF (read_routes (run));
+  fix_options (run);
   return adamix_model_pack (run->model, true);
 }
 
@@ -213,15 +229,7 @@ create_state (adamix_run *run)
 {
   ADAMIX_RETURN_IF (create_trained (run));
   ADAMIX_RETURN_IF (create_buffers (run));
-  ADAMIX_RETURN_IF (create_gathered (run));
-  run->fixed = adamix_record_fixed_options (run->args->options);
-  /* Model and data may have moved, but they must be the same. */
-  json_object_set_new (run->fixed, "model", json_string (adamix_model_hash (run->model)));
-  json_object_set_new (run->fixed, run->config->task ? "data" : "train-file",
-                       json_string (run->data[ADAMIX_SPLIT_TRAIN].hash.hex));
-  json_object_set_new (run->fixed, "order-file", json_string (run->plan.prescribed.hash.hex));
-  json_object_set_new (run->fixed, "routes-file", json_string (run->routes.hash.hex));
-  return ADAMIX_OK;
+  return create_gathered (run);
 }
 
 /* ---- resuming ---- */
@@ -270,12 +278,23 @@ resume_together (adamix_run *run)
   return adamix_comm_agree (world, resume (run, step));
 }
 
+/* A finished run is what was asked for only if it had the same options, as far as a checkpoint tells them. */
+static adamix_err
+prepare_on_first (adamix_run *run, bool *finished)
+{
+  int64_t step = 0;
+  ADAMIX_RETURN_IF (adamix_run_folder_prepare (run->config, finished));
+  if (!*finished) return ADAMIX_OK;
+  ADAMIX_RETURN_IF (adamix_checkpoint_newest (run->config->output, &step));
+  return step ? adamix_checkpoint_check (run->config->output, step, run->fixed) : ADAMIX_OK;
+}
+
 /* Rank 0 alone prepares the folder; what it found is told to all. */
 static adamix_err
 prepare_folder (adamix_run *run, bool *finished)
 {
   adamix_comm *world = run->args->world;
-  adamix_err err = world->rank == 0 ? adamix_run_folder_prepare (run->config, finished) : ADAMIX_OK;
+  adamix_err err = world->rank == 0 ? prepare_on_first (run, finished) : ADAMIX_OK;
   ADAMIX_RETURN_IF (adamix_comm_agree (world, err));
   return adamix_comm_broadcast (world, 0, finished, sizeof *finished);
 }

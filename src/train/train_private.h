@@ -97,6 +97,8 @@ adamix_err adamix_checkpoint_write (const char *run, const adamix_snapshot *snap
                                     int64_t keep);
 /* The step of the newest checkpoint in RUN, 0 if there is none. */
 adamix_err adamix_checkpoint_newest (const char *run, int64_t *step);
+/* Was step N made with these options?  Errors: EUSAGE naming one that differs; EFORMAT, EIO. */
+adamix_err adamix_checkpoint_check (const char *run, int64_t step, const json_t *config);
 /* Read step N back.  Errors: EUSAGE naming an option that differs from the checkpoint's; EFORMAT, EIO. */
 adamix_err adamix_checkpoint_read (const char *run, int64_t step, adamix_snapshot *snapshot, const json_t *config);
 

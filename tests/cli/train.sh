@@ -32,6 +32,9 @@ expect_stderr "force" "a finished run is not overwritten"
 run train "${full[@]}" --output "$scratch/run" --resume
 expect_exit 0 "--resume of a finished run"
 expect_stderr "nothing to do" "--resume of a finished run"
+run train "${full[@]}" --epochs 61 --output "$scratch/run" --resume
+expect_exit 2 "--resume of a finished run with other options"
+expect_stderr "epochs" "--resume of a finished run with other options"
 
 # The same numbers from the stored module.
 run eval --model "$tiny" --adapter "$scratch/run" --file "$scratch/dev.tsv" --output "$scratch/eval.json"
