@@ -38,6 +38,9 @@ adamix_err adamix_comm_sum_f32 (adamix_comm *comm, float *data, int64_t count);
 adamix_err adamix_comm_sum_f64 (adamix_comm *comm, double *data, int64_t count);
 /* NaN has no order: a rank that may hold one says so through a sum. */
 adamix_err adamix_comm_max_f64 (adamix_comm *comm, double *data, int64_t count);
+/* sum [count] = all ranks' parts, added one by one from zero in the order of ranks, and of the parts of a rank: the same bits
+ * however the parts are dealt to neighbouring ranks.  parts [n,count] of this rank; n may differ, 0 is fine. */
+adamix_err adamix_comm_sum_ordered_f32 (adamix_comm *comm, const float *parts, int64_t n, int64_t count, float *sum);
 /* `bytes` from rank `root` to all. */
 adamix_err adamix_comm_broadcast (adamix_comm *comm, int root, void *data, int64_t bytes);
 /* Each rank gives `bytes` (they may differ, 0 is fine); *out is the concatenation in the order of ranks on every rank,

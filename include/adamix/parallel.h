@@ -56,14 +56,31 @@ void adamix_placement_destroy (adamix_placement *placement);
 /* Bring deal `round` into force: owner and owned change, the experts themselves do not move.  Local; pure, so the same on
  * all ranks. */
 void adamix_placement_deal (adamix_placement *placement, int64_t round);
-/* The shard number that keys this rank's routes: its rank, or 0 where all draw the same.  Local. */
-int64_t adamix_placement_shard (const adamix_placement *placement);
+/* The number that keys the routes of shard `shard`: its own, or 0 where all draw the same.  Local. */
+int64_t adamix_placement_route_key (const adamix_placement *placement, int64_t shard);
 
 /* ---- exchange ---------------------------------------------------------------------------------------------------------- */
 
 /* Sum the gradients (and touched flags and riders behind them): `shared` over the world, `experts` over the group.
  * Collective over world. */
 adamix_err adamix_exchange_gradients (adamix_placement *placement, adamix_params *shared, adamix_params *experts);
+
+/* The gradients of this rank's shards, one by one, for sums that do not depend on how shards are dealt to ranks. */
+typedef struct adamix_gradient_parts {
+  int64_t count;           /* shards of this rank */
+  float *shared, *experts; /* [count, gradients, touched flags and riders of the set]; owned */
+} adamix_gradient_parts;
+
+/* Room for `count` shards' gradients of two sets that are allocated.  Local.  Errors: ENOMEM. */
+adamix_err adamix_gradient_parts_create (adamix_gradient_parts *out, int64_t count, const adamix_params *shared,
+                                         const adamix_params *experts);
+void adamix_gradient_parts_destroy (adamix_gradient_parts *parts);
+/* Keep the gradients that the sets hold now as part `part`.  Local. */
+void adamix_gradient_parts_keep (adamix_gradient_parts *parts, int64_t part, const adamix_params *shared,
+                                 const adamix_params *experts);
+/* The sums of all ranks' parts in the order of shards, into the sets' gradients.  Collective over world. */
+adamix_err adamix_exchange_parts (adamix_placement *placement, const adamix_gradient_parts *parts,
+                                  adamix_params *shared, adamix_params *experts);
 
 /* Global L2 norm of the summed gradients: each expert counts once, each shared parameter once.  Collective over world;
  * the same bits on every rank. */

@@ -53,6 +53,7 @@ typedef struct adamix_train_config {
   int pool; /* 0 auto, 1 pooler, 2 mean */
   int64_t seed;
   const char *precision, *gemm, *kernels;
+  bool reproducible;
   int64_t threads;
   const char *eval_every, *save_every; /* "epoch", "never" or a number of steps */
   int64_t log_every, keep;

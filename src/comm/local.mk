@@ -2,4 +2,5 @@ libadamix_la_SOURCES += \
   %D%/agree.c \
   %D%/comm.c \
   %D%/gather.c \
+  %D%/ordered.c \
   %D%/pieces.h

@@ -21,6 +21,42 @@ adamix_exchange_gradients (adamix_placement *placement, adamix_params *shared, a
   return adamix_comm_sum_f32 (&placement->group, experts->grads, exchanged (experts));
 }
 
+adamix_err
+adamix_gradient_parts_create (adamix_gradient_parts *out, int64_t count, const adamix_params *shared,
+                              const adamix_params *experts)
+{
+  *out = (adamix_gradient_parts){ .count = count };
+  ADAMIX_RETURN_IF (ADAMIX_ALLOC (out->shared, count * exchanged (shared)));
+  return ADAMIX_ALLOC (out->experts, count * exchanged (experts));
+}
+
+void
+adamix_gradient_parts_destroy (adamix_gradient_parts *parts)
+{
+  free (parts->shared);
+  free (parts->experts);
+  *parts = (adamix_gradient_parts){ 0 };
+}
+
+void
+adamix_gradient_parts_keep (adamix_gradient_parts *parts, int64_t part, const adamix_params *shared,
+                            const adamix_params *experts)
+{
+  const int64_t s = exchanged (shared), e = exchanged (experts);
+  memcpy (parts->shared + part * s, shared->grads, (size_t) s * sizeof (float));
+  memcpy (parts->experts + part * e, experts->grads, (size_t) e * sizeof (float));
+}
+
+adamix_err
+adamix_exchange_parts (adamix_placement *placement, const adamix_gradient_parts *parts, adamix_params *shared,
+                       adamix_params *experts)
+{
+  ADAMIX_RETURN_IF (
+      adamix_comm_sum_ordered_f32 (placement->world, parts->shared, parts->count, exchanged (shared), shared->grads));
+  return adamix_comm_sum_ordered_f32 (&placement->group, parts->experts, parts->count, exchanged (experts),
+                                      experts->grads);
+}
+
 /* Partial sums of a fixed number of blocks, added in their order: the threads do not show. */
 #define NORM_BLOCKS 64
 

@@ -73,7 +73,7 @@ adamix_placement_destroy (adamix_placement *placement)
 }
 
 int64_t
-adamix_placement_shard (const adamix_placement *placement)
+adamix_placement_route_key (const adamix_placement *placement, int64_t shard)
 {
-  return placement->policy->common_route ? 0 : placement->world->rank;
+  return placement->policy->common_route ? 0 : shard;
 }

@@ -88,6 +88,8 @@ static const adamix_option train_options[] = {
   STRING ("kernels", kernels, "auto", "auto|reference|avx2|avx512", "instruction set of the element kernels"),
   INTEGER ("threads", threads, "0", 0, 4096,
            "OpenMP threads a rank; 0: the cores there are over the ranks of the node"),
+  FLAG ("reproducible", reproducible,
+        "the same bytes on 1 to 12 ranks with replicated placement: a batch is always cut into 12 shards"),
   STRING ("eval-every", eval_every, "epoch", "epoch|never|N", "when the dev file is evaluated"),
   STRING ("save-every", save_every, "epoch", "epoch|never|N", "when a checkpoint is written"),
   INTEGER ("log-every", log_every, "1", 1, 1e9, "steps between two lines of metrics.jsonl"),

@@ -44,13 +44,16 @@ choose_prescribed (adamix_plan *plan, int64_t step, const int64_t **chosen)
 }
 
 adamix_err
-adamix_plan_create (adamix_plan *out, const adamix_train_config *config, const adamix_dataset *train, int shards)
+adamix_plan_create (adamix_plan *out, const adamix_train_config *config, const adamix_dataset *train, int shards,
+                    const adamix_comm *world)
 {
   adamix_err err = ADAMIX_OK;
   *out = (adamix_plan){ .train = train,
                         .seed = (uint64_t) config->seed,
                         .batch = config->batch,
                         .shards = shards,
+                        .mine = shards * world->rank / world->size,
+                        .end = shards * (world->rank + 1) / world->size,
                         .choose = config->order_file ? choose_prescribed : choose_shuffled,
                         .epoch = -1 };
   out->steps_per_epoch = (train->examples + config->batch - 1) / config->batch;

@@ -7,6 +7,9 @@
 /* Scalars of a step that ride in the all-reduce of the shared gradients. */
 enum { RIDER_TASK, RIDER_CONSISTENCY, RIDER_TOKENS, RIDER_ERROR, RIDER_STOP };
 
+/* --reproducible: shards of a batch on any number of ranks, which is at most this one. */
+#define VIRTUAL_SHARDS 12
+
 /* Steps at the start of a process that the speed leaves out. */
 #define UNTIMED_STEPS 3
 
@@ -40,6 +43,7 @@ typedef struct adamix_run {
   adamix_workspace *workspace;
   adamix_batch batch;
   float *dz;
+  adamix_gradient_parts parts; /* --reproducible: the gradients of each shard of this rank */
 
   /* The run outside of ranks. */
   adamix_module all, merged, best;

@@ -151,7 +151,12 @@ open_inputs (adamix_run *run)
     return adamix_err_set (ADAMIX_EUSAGE, "--max-length %lld is more than the %lld tokens that %s has positions for",
                            (long long) c->max_length, (long long) model->longest, c->model);
   ADAMIX_RETURN_IF (read_data (run));
-  ADAMIX_RETURN_IF (adamix_plan_create (&run->plan, c, &run->data[ADAMIX_SPLIT_TRAIN], run->args->world->size));
+  const adamix_comm *world = run->args->world;
+  if (c->reproducible && world->size > VIRTUAL_SHARDS)
+    return adamix_err_set (ADAMIX_EUSAGE, "--reproducible cuts a batch into %d shards: %d ranks are too many for it",
+                           VIRTUAL_SHARDS, world->size);
+  const int shards = c->reproducible ? VIRTUAL_SHARDS : world->size;
+  ADAMIX_RETURN_IF (adamix_plan_create (&run->plan, c, &run->data[ADAMIX_SPLIT_TRAIN], shards, world));
   shape_run (run);
   ADAMIX_RETURN_IF (read_routes (run));
   fix_options (run);
@@ -199,6 +204,8 @@ create_buffers (adamix_run *run)
     ADAMIX_RETURN_IF (adamix_inserted_bank_create (
         &run->inserted, run->bank, &run->compute, rows,
         run->route->capacity (run->passes, plan->shard_sequences, plan->shard_tokens), true));
+  if (run->config->reproducible)
+    ADAMIX_RETURN_IF (adamix_gradient_parts_create (&run->parts, plan->end - plan->mine, &run->shared, &run->experts));
   return ADAMIX_ALLOC (run->dz, run->passes * plan->shard_sequences * run->outputs);
 }
 
@@ -334,6 +341,7 @@ adamix_run_close (adamix_run *run)
   adamix_module_destroy (&run->best);
   adamix_module_destroy (&run->merged);
   adamix_module_destroy (&run->all);
+  adamix_gradient_parts_destroy (&run->parts);
   free (run->dz);
   adamix_batch_destroy (&run->batch);
   adamix_workspace_destroy (run->workspace);

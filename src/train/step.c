@@ -2,18 +2,17 @@
 
 #include <math.h>
 
-/* Fill this rank's part of step `step`: its examples and the experts that serve them. */
+/* Fill the batch with a shard of step `step`: its examples and the experts that serve them. */
 static void
-pack (adamix_run *run, int64_t step)
+pack (adamix_run *run, int64_t step, int shard)
 {
   const adamix_plan *plan = &run->plan;
-  const int rank = run->args->world->rank;
-  const int64_t first = plan->first[rank], n = plan->first[rank + 1] - first;
+  const int64_t first = plan->first[shard], n = plan->first[shard + 1] - first;
   adamix_batch_pack (&run->batch, plan->train, plan->dealt + first, n);
   if (!run->inserted || n == 0) return;
   adamix_route_context context = { .seed = (uint64_t) run->config->seed,
                                    .step = step,
-                                   .shard = adamix_placement_shard (&run->placement),
+                                   .shard = adamix_placement_route_key (&run->placement, shard),
                                    .passes = run->passes,
                                    .tokens = run->batch.tokens,
                                    .sequences = n,
@@ -23,7 +22,7 @@ pack (adamix_run *run, int64_t step)
   run->route->fill (run->bank, &context, adamix_inserted_bank_route (run->inserted));
 }
 
-/* Forward, loss and backward of this rank's shard; a rank without examples adds nothing. */
+/* Forward, loss and backward of the shard in the batch; one without examples adds nothing. */
 static adamix_err
 differentiate (adamix_run *run, int64_t step, int64_t batch, adamix_loss *loss)
 {
@@ -55,20 +54,41 @@ differentiate (adamix_run *run, int64_t step, int64_t batch, adamix_loss *loss)
   return adamix_model_backward (run->model, run->workspace, &args, dhidden);
 }
 
-/* Sum the gradients of all ranks; scalars, errors and the stop flag ride along. */
+/* The gradients of this rank's shards: of its one shard in the sets, of several as parts.  Scalars, errors and the stop
+ * flag ride along. */
 static adamix_err
-exchange (adamix_run *run, const adamix_loss *loss, adamix_err local, adamix_step_result *out)
+differentiate_shards (adamix_run *run, int64_t step, int64_t batch)
+{
+  adamix_err err = run->deferred;
+  float *riders = run->shared.riders;
+  for (int shard = run->plan.mine; shard < run->plan.end; shard++) {
+    adamix_loss loss = { 0, 0 };
+    adamix_params_zero_grads (&run->shared);
+    adamix_params_zero_grads (&run->experts);
+    pack (run, step, shard);
+    if (!err) err = differentiate (run, step, batch, &loss);
+    riders[RIDER_TASK] = (float) loss.task;
+    riders[RIDER_CONSISTENCY] = (float) loss.consistency;
+    riders[RIDER_TOKENS] = (float) run->batch.tokens;
+    riders[RIDER_ERROR] = err != ADAMIX_OK;
+    riders[RIDER_STOP] = run->args->stop && *run->args->stop;
+    if (run->parts.count) adamix_gradient_parts_keep (&run->parts, shard - run->plan.mine, &run->shared, &run->experts);
+  }
+  return err;
+}
+
+/* Sum the gradients of all ranks. */
+static adamix_err
+exchange (adamix_run *run, adamix_err local, adamix_step_result *out)
 {
   adamix_comm *world = run->args->world, *group = &run->placement.group;
-  float *riders = run->shared.riders;
-  riders[RIDER_TASK] = (float) loss->task;
-  riders[RIDER_CONSISTENCY] = (float) loss->consistency;
-  riders[RIDER_TOKENS] = (float) run->batch.tokens;
-  riders[RIDER_ERROR] = local != ADAMIX_OK;
-  riders[RIDER_STOP] = run->args->stop && *run->args->stop;
+  const float *riders = run->shared.riders;
   const double waited = world->waited, seconds = world->seconds + group->seconds;
   ADAMIX_RETURN_IF (adamix_comm_arrive (world));
-  ADAMIX_RETURN_IF (adamix_exchange_gradients (&run->placement, &run->shared, &run->experts));
+  if (run->parts.count)
+    ADAMIX_RETURN_IF (adamix_exchange_parts (&run->placement, &run->parts, &run->shared, &run->experts));
+  else
+    ADAMIX_RETURN_IF (adamix_exchange_gradients (&run->placement, &run->shared, &run->experts));
   if (riders[RIDER_ERROR] > 0) return adamix_comm_agree (world, local);
   out->task = riders[RIDER_TASK];
   out->consistency = riders[RIDER_CONSISTENCY];
@@ -94,14 +114,9 @@ adamix_err
 adamix_run_step (adamix_run *run, int64_t step, adamix_step_result *out)
 {
   const double start = adamix_clock ();
-  adamix_loss loss = { 0, 0 };
   *out = (adamix_step_result){ .examples = adamix_plan_cut (&run->plan, step) };
   ADAMIX_RETURN_IF (adamix_run_rotate (run, step));
-  adamix_params_zero_grads (&run->shared);
-  adamix_params_zero_grads (&run->experts);
-  pack (run, step);
-  adamix_err local = run->deferred ? run->deferred : differentiate (run, step, out->examples, &loss);
-  ADAMIX_RETURN_IF (exchange (run, &loss, local, out));
+  ADAMIX_RETURN_IF (exchange (run, differentiate_shards (run, step, out->examples), out));
   if (!isfinite (out->task + out->consistency + out->norm))
     return adamix_err_set (ADAMIX_ENUMERIC,
                            "step %lld: the %s is not a number or infinite; the last checkpoint is kept, a smaller --lr "

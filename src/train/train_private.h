@@ -59,8 +59,8 @@ typedef struct adamix_plan adamix_plan;
 struct adamix_plan {
   const adamix_dataset *train; /* borrowed */
   uint64_t seed;
-  int64_t batch, steps_per_epoch, steps; /* B; of an epoch; in all */
-  int shards;
+  int64_t batch, steps_per_epoch, steps;          /* B; of an epoch; in all */
+  int shards, mine, end;                          /* of a step; those of this rank: mine .. end - 1 */
   int64_t shard_tokens, shard_sequences, longest; /* the largest shard of any step; the longest sequence */
   /* Where a step's examples come from: how many, and a view of their numbers. */
   int64_t (*choose) (adamix_plan *plan, int64_t step, const int64_t **chosen);
@@ -71,7 +71,7 @@ struct adamix_plan {
 };
 
 adamix_err adamix_plan_create (adamix_plan *out, const adamix_train_config *config, const adamix_dataset *train,
-                               int shards);
+                               int shards, const adamix_comm *world);
 void adamix_plan_destroy (adamix_plan *plan);
 /* Cut step `step` (from 0); shard s is dealt[first[s]] .. dealt[first[s + 1]].  Returns the global number of examples. */
 int64_t adamix_plan_cut (adamix_plan *plan, int64_t step);

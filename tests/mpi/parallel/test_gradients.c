@@ -116,7 +116,7 @@ check_case (const workload_case *c, const adamix_compute *compute, adamix_comm *
   compute_reference (&reference, compute, c, &placement);
   bank_fixture_open (&mine, &shape, placement.owned);
   bank_fixture_randomise (&mine, 0.3);
-  workload_run (compute, mine.bank, adamix_placement_shard (&placement), workload_first_row (&c->cut, rank, ranks),
+  workload_run (compute, mine.bank, adamix_placement_route_key (&placement, rank), workload_first_row (&c->cut, rank, ranks),
                 workload_rows (&c->cut, rank, ranks), workload_first_row (&c->cut, ranks, ranks));
   mine.shared.riders[ADAMIX_PARAMS_RIDERS - 1] = (float) (1 + rank);
   must (adamix_exchange_gradients (&placement, &mine.shared, &mine.experts));

@@ -87,7 +87,7 @@ Test (placement, of_one_process_owns_everything)
     cr_assert (adamix_placement_create (&placement, policy, &args, &world) == ADAMIX_OK);
     cr_expect (placement.groups == 1 && placement.mine == 0 && placement.group.size == 1);
     for (int e = 0; e < 12 * 4; e++) cr_expect (placement.owned[e]);
-    cr_expect (adamix_placement_shard (&placement) == 0);
+    cr_expect (adamix_placement_route_key (&placement, 0) == 0);
     adamix_placement_destroy (&placement);
   }
   args.experts_per_rank = 0;
