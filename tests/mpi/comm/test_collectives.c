@@ -58,6 +58,25 @@ check_f64 (adamix_comm *comm)
   must (adamix_comm_sum_f64 (comm, NULL, 0));
 }
 
+/* Twelve parts dealt to neighbouring ranks: the bits of the sum from left to right, on any number of ranks. */
+static void
+check_ordered (adamix_comm *comm, int64_t count)
+{
+  enum { PARTS = 12 };
+  const int first = PARTS * comm->rank / comm->size, end = PARTS * (comm->rank + 1) / comm->size;
+  float *parts = malloc ((size_t) (PARTS * count) * sizeof *parts), *sum = malloc ((size_t) count * sizeof *sum);
+  for (int k = first; k < end; k++)
+    for (int64_t i = 0; i < count; i++) parts[(k - first) * count + i] = (float) value_of (k, i);
+  must (adamix_comm_sum_ordered_f32 (comm, parts, end - first, count, sum));
+  for (int64_t i = 0; i < count; i++) {
+    float expected = 0;
+    for (int k = 0; k < PARTS; k++) expected += (float) value_of (k, i);
+    expect (sum[i] == expected, "%a, not %a", (double) sum[i], (double) expected);
+  }
+  free (parts);
+  free (sum);
+}
+
 /* A limit of 7 items cuts 1003 of them as INT_MAX would cut billions. */
 static void
 check_pieces (adamix_comm *comm)
@@ -160,6 +179,8 @@ main (int argc, char **argv)
   check_sum_f32 (&world, SMALL);
   check_sum_f32 (&world, LARGE);
   check_f64 (&world);
+  check_ordered (&world, SMALL);
+  check_ordered (&world, LARGE);
   check_pieces (&world);
   check_broadcast (&world);
   check_gather (&world);
