@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 import transformers
 from safetensors.numpy import load_file, save_file
-from transformers import AutoConfig, AutoModel, AutoModelForSequenceClassification
+from transformers import AutoConfig, AutoModel, AutoModelForSequenceClassification, DistilBertConfig
 
 transformers.logging.set_verbosity_error()
 transformers.logging.disable_progress_bar()
@@ -54,6 +54,13 @@ def randomise(model, seed):
             else:
                 p.copy_(0.2 * noise)
     return model
+
+
+def distilbert_config(**sizes):
+    """DistilBERT under BERT's names of the sizes."""
+    names = {"hidden_size": "dim", "num_hidden_layers": "n_layers", "num_attention_heads": "n_heads",
+             "intermediate_size": "hidden_dim", "hidden_act": "activation"}
+    return DistilBertConfig(**{names.get(name, name): value for name, value in sizes.items()})
 
 
 def save_random(config, folder, seed=0, head=False, **options):
@@ -112,8 +119,15 @@ def hidden_states(model, sequences):
 
 # Where a layer's module acts, and what adamix calls the tensors of transformers' own classification head.
 FFN_OUTPUT = {"distilbert": "transformer.layer.{i}.ffn.lin2"}
-LINEAR_HEAD = {"head.weight": "classifier.weight", "head.bias": "classifier.bias"}
-OWN_HEADS = {"bert": LINEAR_HEAD}
+DENSE_HEAD = {f"head.{layer}.{kind}": f"classifier.{layer}.{kind}" for layer in ("dense", "out_proj") for kind in ("weight", "bias")}
+OWN_HEADS = {
+    "bert": {"head.weight": "classifier.weight", "head.bias": "classifier.bias"},
+    "roberta": DENSE_HEAD,
+    "xlm-roberta": DENSE_HEAD,
+    "electra": DENSE_HEAD,
+    "distilbert": {"head.dense.weight": "pre_classifier.weight", "head.dense.bias": "pre_classifier.bias",
+                   "head.out_proj.weight": "classifier.weight", "head.out_proj.bias": "classifier.bias"},
+}
 
 
 class Whole:
@@ -217,7 +231,7 @@ def dump(model, batch, *options):
 
 
 def dump_hidden(model, sequences, *options):
-    """The last layer's states, one [n,H] a sequence."""
+    """The last layer's states, one [n,H] a sequence; the head (mean over tokens, one output) is not looked at."""
     width = AutoConfig.from_pretrained(model).hidden_size
     head = {"head.weight": np.ones((1, width), np.float32), "head.bias": np.zeros(1, np.float32)}
     hidden = dump(model, batch_of(sequences) | head, "--outputs", 1, *options)["hidden"]

@@ -11,7 +11,7 @@ import tap
 import tasks
 import torch
 from tokenizers import Tokenizer
-from transformers import BertConfig
+from transformers import BertConfig, ElectraConfig, RobertaConfig
 
 MODEL = os.environ.get("ADAMIX_MODEL")
 TOLERANCE = 2e-5
@@ -98,7 +98,8 @@ def random_sequences(config, seed=0, lengths=(1, 2, 3, 7, 16, 33, 64)):
     for length in lengths:
         ids = [rng.randrange(config.vocab_size) for _ in range(length)]
         ids[-1] = config.vocab_size - 1
-        ids[length // 2] = config.pad_token_id if length > 6 else ids[length // 2]
+        if length > 6:
+            ids[length // 2] = ids[length // 3] = config.pad_token_id
         sequences.append((ids, sorted(rng.randrange(types) for _ in range(length))))
     return sequences
 
@@ -125,24 +126,38 @@ BERTS = {
 
 BACKENDS = [("--threads", "1"), ("--threads", "3"), ("--gemm", "blas"), ("--gemm", "onednn"), ("--kernels", "reference"),
             ("--kernels", "avx2"), ("--kernels", "avx512")]
+ROBERTA = dict(max_position_embeddings=66, type_vocab_size=1, pad_token_id=1)  # positions start behind the padding id
+ROBERTAS = {
+    "small": {},
+    "5 heads of 7, relu": dict(hidden_size=35, num_attention_heads=5, hidden_act="relu"),
+    "eps 1e-5, 2 token types": dict(layer_norm_eps=1e-5, type_vocab_size=2),
+    "padding id 0": dict(pad_token_id=0),
+    "padding id 7": dict(pad_token_id=7, max_position_embeddings=72),
+    "50,265 words": dict(vocab_size=50265),
+}
+DISTILBERTS = {"small": {}, "5 heads of 7, relu": dict(hidden_size=35, num_attention_heads=5, hidden_act="relu"),
+               "padding id 5": dict(pad_token_id=5)}
+ELECTRAS = {"small": dict(embedding_size=48), "narrow embeddings": dict(embedding_size=20),
+            "wide embeddings, 5 heads of 7": dict(embedding_size=64, hidden_size=35, num_attention_heads=5),
+            "5 token types, eps 1e-5": dict(embedding_size=16, type_vocab_size=5, layer_norm_eps=1e-5)}
 
 
-def random_encoders(family, kind, variations):
+def random_encoders(family, kind, variations, base=SMALL):
     for name, changes in variations.items():
         with encoders.scratch() as folder:
-            config = kind(**(SMALL | changes))
+            config = kind(**(base | changes))
             encoders.save_random(config, folder, seed=len(name))
             compare(f"{family}, {name}", folder, random_sequences(config))
 
 
-def long_sequences(family, config):
-    """As many tokens as there are positions, with every kernel and GEMM backend that this machine has."""
+def long_sequences(family, config, backends):
+    """As many tokens as there are positions, with each of the kernels and GEMM backends that this machine has."""
     with encoders.scratch() as folder:
         encoders.save_random(config, folder)
         model = encoders.reference(folder)
         sequences = random_sequences(config, lengths=(512, 1, 511, 128, 127, 255))
         theirs = encoders.hidden_states(model, sequences)[-1]
-        for options in BACKENDS:
+        for options in backends:
             name = f"{family}, 512 positions, {' '.join(options)}"
             try:
                 report(name, encoders.dump_hidden(folder, sequences, *options), theirs, sequences)
@@ -184,8 +199,10 @@ def stored_files():
         compare("stored with the prefix bert.", encoders.copy_with(
             plain, where("prefix"), lambda t: {f"bert.{name}": value for name, value in t.items()}), sequences, model)
         compare("stored unaligned", unaligned(plain, where("unaligned")), sequences, model)
-        headed = encoders.save_random(config, where("head"), head=True)
-        compare("stored with a head", headed, sequences)
+        for family, kind in (("BERT", BertConfig), ("RoBERTa", RobertaConfig), ("DistilBERT", encoders.distilbert_config),
+                             ("ELECTRA", ElectraConfig)):
+            headed = encoders.save_random(kind(**(SMALL | dict(max_position_embeddings=66))), where(family), head=True)
+            compare(f"{family} stored with a head", headed, sequences)
         for name, dtype in (("F16", torch.float16), ("BF16", torch.bfloat16)):
             half = encoders.randomise(model.__class__(config), 7).to(dtype)
             half.save_pretrained(where(name))
@@ -197,7 +214,11 @@ def stored_files():
 def main():
     real_encoder()
     random_encoders("BERT", BertConfig, BERTS)
-    long_sequences("BERT", BertConfig(**(SMALL | dict(max_position_embeddings=512))))
+    long_sequences("BERT", BertConfig(**(SMALL | dict(max_position_embeddings=512))), BACKENDS)
+    random_encoders("RoBERTa", RobertaConfig, ROBERTAS, SMALL | ROBERTA)
+    random_encoders("DistilBERT", encoders.distilbert_config, DISTILBERTS)
+    random_encoders("ELECTRA", ElectraConfig, ELECTRAS)
+    long_sequences("RoBERTa", RobertaConfig(**(SMALL | ROBERTA | dict(max_position_embeddings=514))), BACKENDS[:1])
     stored_files()
     tap.done()
 

@@ -55,6 +55,10 @@ def odd(task, row):
     return b'\t"' in row or task == "qqp" and (row.startswith(b"\t") or b"\t\t" in row[3:])
 
 
+# The full QQP has questions without a word.
+EMPTY = {"qqp": [b"\t\t\tIs this one?\t\t0\n", b"1\t2\t3\t\tIs this one?\t1\n"]}
+
+
 def cut(task, sources, to, count, seed, known=None):
     """Write a sample of files of one layout, a quarter of it odd where there are as many; `known` restricts the classes."""
     rng = random.Random(seed)
@@ -63,6 +67,7 @@ def cut(task, sources, to, count, seed, known=None):
             if known is None or row.decode().rstrip().rsplit(",", 1)[1].strip('"') in known]
     strange = [row for row in rows if odd(task, row)]
     chosen = rng.sample(strange, min(len(strange), count // 4))
+    chosen += EMPTY.get(task, [])
     chosen += rng.sample(rows, count - len(chosen))
     rng.shuffle(chosen)
     with open(to, "wb") as file:
