@@ -9,7 +9,9 @@ EXTRA_DIST += $(PEER_TESTS) %D%/check.sh %D%/encoders.py %D%/make_unicode_except
   %D%/run-python.sh %D%/runs.py %D%/tap.py %D%/tasks.py %D%/test_tokens.py \
   %D%/trajectory.py
 
-check-peer: all $(peer_programs)
+# One after the other: `all` is a make of its own, which must not build the library at the same time.
+check-peer: all
+	$(MAKE) $(AM_MAKEFLAGS) $(peer_programs)
 	+@MAKE="$(MAKE)" $(BASH_PROGRAM) $(srcdir)/tests/peer/check.sh "$(abs_top_srcdir)" "$(abs_top_builddir)" $(PEER_TESTS)
 .PHONY: check-peer
 CLEANFILES += $(peer_programs) $(PEER_TESTS:.py=.log) $(PEER_TESTS:.py=.trs) peer-suite.log
