@@ -17,7 +17,8 @@ static const adamix_option table[] = {
 static int64_t
 encoder_flops (const adamix_model_config *c)
 {
-  return 2 * c->layers * (4 * c->hidden * c->hidden + 2 * c->hidden * c->ffn);
+  int64_t projection = c->embedding == c->hidden ? 0 : c->embedding * c->hidden;
+  return 2 * (projection + c->layers * (4 * c->hidden * c->hidden + 2 * c->hidden * c->ffn));
 }
 
 /* ---- a model folder ---- */
@@ -31,14 +32,15 @@ inspect_model (const char *path, json_t *out)
   ADAMIX_TRY (adamix_compute_select (&compute, "auto", "auto", 1));
   ADAMIX_TRY (adamix_model_open (&model, path, &compute));
   const adamix_model_config *c = adamix_model_config_of (model);
-  json_t *json =
-      json_pack ("{s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:s, s:b, s:b, s:s}", "kind", "model", "architecture",
-                 c->architecture, "parameters", (json_int_t) adamix_model_parameters (model), "num_hidden_layers",
-                 (json_int_t) c->layers, "hidden_size", (json_int_t) c->hidden, "num_attention_heads",
-                 (json_int_t) c->heads, "intermediate_size", (json_int_t) c->ffn, "vocab_size",
-                 (json_int_t) c->vocabulary, "max_position_embeddings", (json_int_t) c->positions, "hidden_act",
-                 adamix_activation_name (c->activation), "pooler", adamix_model_has_pooler (model), "mean_pooling",
-                 adamix_model_wants_mean (model), "sha256", adamix_model_hash (model));
+  json_t *json = json_pack (
+      "{s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:s, s:b, s:b, s:s}", "kind", "model",
+      "architecture", c->architecture, "parameters", (json_int_t) adamix_model_parameters (model), "num_hidden_layers",
+      (json_int_t) c->layers, "embedding_size", (json_int_t) c->embedding, "hidden_size", (json_int_t) c->hidden,
+      "num_attention_heads", (json_int_t) c->heads, "intermediate_size", (json_int_t) c->ffn, "vocab_size",
+      (json_int_t) c->vocabulary, "type_vocab_size", (json_int_t) c->types, "max_position_embeddings",
+      (json_int_t) c->positions, "longest_sequence", (json_int_t) c->longest, "hidden_act",
+      adamix_activation_name (c->activation), "pooler", adamix_model_has_pooler (model), "mean_pooling",
+      adamix_model_wants_mean (model), "sha256", adamix_model_hash (model));
   json_object_set_new (json, "flops_per_token", json_integer (encoder_flops (c)));
   json_object_update (out, json);
   json_decref (json);

@@ -47,8 +47,9 @@ typedef struct adamix_model adamix_model;
 /* Which backbone tensors train. */
 typedef enum adamix_trainable { ADAMIX_TRAIN_NONE, ADAMIX_TRAIN_BIASES, ADAMIX_TRAIN_ALL } adamix_trainable;
 
-/* Read config.json and model.safetensors, check every tensor's shape and finiteness.  Unused tensors are ignored; a
- * missing or mis-shaped one is EFORMAT by name; an unknown model_type EUNSUPPORTED; impossible numbers EFORMAT.
+/* Read config.json and model.safetensors, or the shards that model.safetensors.index.json names; check every tensor's
+ * shape and finiteness.  Unused tensors are ignored; a missing or mis-shaped one is EFORMAT by name, so are a missing
+ * shard and an index that does not fit its shards; an unknown model_type EUNSUPPORTED; impossible numbers EFORMAT.
  * `compute` is borrowed for life. */
 adamix_err adamix_model_open (adamix_model **out, const char *dir, const adamix_compute *compute);
 void adamix_model_destroy (adamix_model *model);
@@ -60,7 +61,8 @@ const adamix_tensor *adamix_model_tensors (const adamix_model *model, int64_t *c
 bool adamix_model_has_pooler (const adamix_model *model);
 bool adamix_model_has_own_head (const adamix_model *model);
 bool adamix_model_wants_mean (const adamix_model *model);
-/* SHA-256 of model.safetensors. */
+/* SHA-256 of model.safetensors.  Of shards: that of the text that `sha256sum` prints for them in their folder, in the
+ * bytewise order of their names (a line each, "DIGEST  NAME\n"). */
 const char *adamix_model_hash (const adamix_model *model);
 int64_t adamix_model_parameters (const adamix_model *model); /* of the encoder, pooler included if there */
 

@@ -177,7 +177,8 @@ typedef enum adamix_activation {
       ADAMIX_ACTIVATION_COUNT
 } adamix_activation;
 
-/* The name in config.json; and the activation of a name, false for an unknown one.  Pure. */
+/* The name in config.json; and the activation of a name or of one of its aliases ("swish", "gelu_fast", ...), false for an
+ * unknown one.  Pure. */
 const char *adamix_activation_name (adamix_activation activation);
 bool adamix_activation_find (const char *name, adamix_activation *out);
 

@@ -44,7 +44,7 @@ adamix_head_create (adamix_head **out, const adamix_model *model, adamix_pool po
   adamix_head *head = NULL;
   *out = NULL;
   if (pool == ADAMIX_POOL_POOLER && !adamix_model_has_own_head (model))
-    return adamix_err_set (ADAMIX_EUSAGE, "%s: the model has no pooler: choose --pool mean", model->file.path);
+    return adamix_err_set (ADAMIX_EUSAGE, "%s: the model has no pooler: choose --pool mean", model->weights.path);
   ADAMIX_TRY (ADAMIX_ALLOC (head, 1));
   head->model = model;
   head->compute = model->compute;

@@ -3,38 +3,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The weights' file of `dir`; what other files there are decides what the user is told. */
-static adamix_err
-open_weights (adamix_model *model, const char *dir)
-{
-  static const struct {
-    const char *file, *advice;
-  } other[] = {
-    { "model.safetensors.index.json",
-      "the weights are split into several files: save the model as one safetensors file "
-      "(save_pretrained with a large max_shard_size)" },
-    { "pytorch_model.bin",
-      "only pytorch_model.bin is there: convert it to safetensors (load the model in transformers and "
-      "call save_pretrained)" },
-  };
-  adamix_err err = ADAMIX_OK;
-  char *path = NULL, *rival = NULL;
-  ADAMIX_TRY (adamix_path_join (&path, dir, "model.safetensors"));
-  for (size_t i = 0; !adamix_path_exists (path) && i < sizeof other / sizeof *other; ++i) {
-    free (rival);
-    ADAMIX_TRY (adamix_path_join (&rival, dir, other[i].file));
-    if (!adamix_path_exists (rival)) continue;
-    err = adamix_err_set (ADAMIX_EUNSUPPORTED, "%s: no model.safetensors; %s", dir, other[i].advice);
-    goto done;
-  }
-  ADAMIX_TRY (adamix_safetensors_open (&model->file, path));
-  ADAMIX_TRY (adamix_sha256_memory (&model->hash, model->file.map.data, model->file.map.size));
-done:
-  free (rival);
-  free (path);
-  return err;
-}
-
 /* sentence-transformers keeps beside the model how its states are pooled. */
 static adamix_err
 read_pooling (adamix_model *model, const char *dir)
@@ -63,7 +31,7 @@ adamix_model_open (adamix_model **out, const char *dir, const adamix_compute *co
   model->compute = compute;
   ADAMIX_TRY (adamix_path_join (&path, dir, "config.json"));
   ADAMIX_TRY (adamix_config_read (&model->config, &model->architecture, path));
-  ADAMIX_TRY (open_weights (model, dir));
+  ADAMIX_TRY (adamix_weights_open (&model->weights, dir));
   ADAMIX_TRY (adamix_model_load_tensors (model));
   ADAMIX_TRY (read_pooling (model, dir));
   *out = model;
@@ -87,7 +55,7 @@ adamix_model_destroy (adamix_model *model)
   }
   free (model->tensor);
   free (model->slot);
-  adamix_safetensors_close (&model->file);
+  adamix_weights_close (&model->weights);
   free (model);
 }
 
@@ -125,7 +93,7 @@ adamix_model_wants_mean (const adamix_model *model)
 const char *
 adamix_model_hash (const adamix_model *model)
 {
-  return model->hash.hex;
+  return model->weights.hash.hex;
 }
 
 int64_t

@@ -96,6 +96,30 @@ adamix_err adamix_architecture_find (const adamix_architecture **out, const char
 /* Read `path` (config.json).  Errors: EIO, EFORMAT, EUNSUPPORTED. */
 adamix_err adamix_config_read (adamix_model_config *out, const adamix_architecture **architecture, const char *path);
 
+/* ---- stored weights ------------------------------------------------------------------------------------------------- */
+
+typedef struct adamix_shard {
+  const char *name; /* of the file in its folder; view of the index */
+  adamix_safetensors file;
+  adamix_sha256 hash;
+} adamix_shard;
+
+/* model.safetensors, or the shards that model.safetensors.index.json names. */
+typedef struct adamix_weights {
+  char *path;          /* of the one file or of the index */
+  json_t *index, *map; /* the index and its "weight_map", a view; NULL: one file */
+  adamix_shard *shard; /* [shards], in the order of their names */
+  int64_t shards;
+  adamix_sha256 hash; /* see adamix_model_hash */
+} adamix_weights;
+
+/* Map all files of `dir`; every tensor that an index names is in its shard.  Errors: EIO, EFORMAT; EUNSUPPORTED where only
+ * PyTorch's own format is there, with how to convert it.  Close also after an error. */
+adamix_err adamix_weights_open (adamix_weights *weights, const char *dir);
+void adamix_weights_close (adamix_weights *weights);
+/* By name, NULL if there is none; *path is then that of the file that holds it.  Views. */
+const adamix_stored_tensor *adamix_weights_find (const adamix_weights *weights, const char *name, const char **path);
+
 /* ---- the model --------------------------------------------------------------------------------------------------- */
 
 typedef enum adamix_linear_kind {
@@ -113,7 +137,7 @@ struct adamix_model {
   const adamix_compute *compute; /* borrowed */
   adamix_model_config config;
   const adamix_architecture *architecture;
-  adamix_safetensors file;
+  adamix_weights weights;
   adamix_tensor *tensor;
   int64_t tensors;
   int64_t *slot; /* [(L + 1) * ADAMIX_ROLES] row of (layer + 1, role) in `tensor`, -1: none */
@@ -121,7 +145,6 @@ struct adamix_model {
   adamix_trainable trainable;
   adamix_params *params;  /* borrowed; NULL while frozen */
   adamix_linear **linear; /* [(L + 1) * ADAMIX_LINEARS] of (layer + 1, kind) */
-  adamix_sha256 hash;
 };
 
 /* Fill the parameter table from the file: every tensor found, shaped as the configuration says, finite. */

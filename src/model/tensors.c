@@ -32,7 +32,7 @@ tensor_name (char **out, const char *prefix, const char *name, const char *endin
 /* Files name a tensor with or without the prefix, and older ones by a former name. */
 static adamix_err
 find_stored (const adamix_model *model, const char *part, const part_tensor *which, int64_t layer,
-             const adamix_stored_tensor **out)
+             const adamix_stored_tensor **out, const char **path)
 {
   const char *prefix[] = { "", model->architecture->prefix };
   const char *ending[] = { which->ending, which->former };
@@ -41,7 +41,7 @@ find_stored (const adamix_model *model, const char *part, const part_tensor *whi
     char *name = NULL;
     if (!ending[i / 2]) continue;
     ADAMIX_RETURN_IF (tensor_name (&name, prefix[i % 2], part, ending[i / 2], layer));
-    *out = adamix_safetensors_find (&model->file, name);
+    *out = adamix_weights_find (&model->weights, name, path);
     free (name);
   }
   return ADAMIX_OK;
@@ -116,8 +116,8 @@ load_tensor (adamix_model *model, const adamix_part *part, int which, int64_t la
   const part_tensor *kind = &kinds[part->kind].tensor[which];
   const adamix_stored_tensor *stored;
   adamix_tensor *tensor = &model->tensor[model->tensors];
-  const char *path = model->file.path;
-  ADAMIX_RETURN_IF (find_stored (model, part->name, kind, layer, &stored));
+  const char *path = model->weights.path;
+  ADAMIX_RETURN_IF (find_stored (model, part->name, kind, layer, &stored, &path));
   if (!stored && part->presence == ADAMIX_POOLER) return ADAMIX_OK;
 
   model->tensors++; /* from here on destroy releases the row */

@@ -255,6 +255,22 @@ Test (encoder, refuses_what_does_not_fit)
   fixture_close (&fixture);
 }
 
+/* A model with one token type, and texts that came as pairs. */
+Test (encoder, refuses_a_type_that_the_model_lacks)
+{
+  fixture fixture;
+  run run;
+  adamix_view hidden;
+  const run_shape shape = { .outputs = LABELS, .passes = 1, .inference = true };
+  fixture_open_golden (&fixture, "roberta-tiny", 1);
+  run_create (&run, fixture.model, &fixture.batch, &shape, NULL, NULL);
+  fixture.batch.type[3] = 1;
+  cr_expect_eq (adamix_model_forward (run.model, run.workspace, &run.args, &hidden), ADAMIX_EDATA);
+  cr_expect (strstr (adamix_err_message (), "token type 1"));
+  run_destroy (&run);
+  fixture_close (&fixture);
+}
+
 Test (encoder, empty_batch_is_no_special_case)
 {
   recorder recorder = { .insertion = { false, true, record_forward, record_backward }, .hooks = { record_ready } };
