@@ -76,17 +76,56 @@ done:
 
 /* ---- state.json ---- */
 
+#define SEAL "sha256"
+
+/* The seal of a state: the SHA-256 of all its other members. */
 static adamix_err
-write_state (const adamix_snapshot *s, const char *path, const json_t *config)
+seal_of (const json_t *state, adamix_sha256 *out)
 {
+  enum { DIGITS = 17 };
+  json_t *sealed = json_copy ((json_t *) state);
+  json_object_del (sealed, SEAL);
+  char *text = json_dumps (sealed, JSON_COMPACT | JSON_SORT_KEYS | JSON_REAL_PRECISION (DIGITS));
+  json_decref (sealed);
+  if (!text) return adamix_err_set (ADAMIX_ENOMEM, "no memory for the seal of a checkpoint");
+  adamix_err err = adamix_sha256_memory (out, text, strlen (text));
+  free (text);
+  return err;
+}
+
+/* Names and SHA-256 of the files beside state.json, as a new object. */
+static adamix_err
+hash_files (json_t **out, const char *folder, const adamix_snapshot *s)
+{
+  const char *const name[] = { FILE_EXPERTS, FILE_OPTIMIZER, s->best && s->best_step ? FILE_BEST : NULL };
+  *out = json_object ();
+  for (size_t i = 0; i < sizeof name / sizeof *name && name[i]; i++) {
+    char *path;
+    adamix_sha256 hash;
+    ADAMIX_RETURN_IF (adamix_path_join (&path, folder, name[i]));
+    adamix_err err = adamix_sha256_file (&hash, path);
+    free (path);
+    ADAMIX_RETURN_IF (err);
+    json_object_set_new (*out, name[i], json_string (hash.hex));
+  }
+  return ADAMIX_OK;
+}
+
+/* Steals `files`. */
+static adamix_err
+write_state (const adamix_snapshot *s, const char *path, const json_t *config, json_t *files)
+{
+  adamix_sha256 seal;
   json_t *json =
-      json_pack ("{s:I, s:o, s:o, s:I, s:I, s:I, s:I, s:o, s:O}", "step", (json_int_t) s->step, "train_seconds",
+      json_pack ("{s:I, s:o, s:o, s:I, s:I, s:I, s:I, s:o, s:o, s:O}", "step", (json_int_t) s->step, "train_seconds",
                  adamix_json_number (s->train_seconds), "loss_sum", adamix_json_number (s->loss_sum), "loss_steps",
                  (json_int_t) s->loss_steps, "timed_tokens", (json_int_t) s->timed_tokens, "timed_examples",
                  (json_int_t) s->timed_examples, "best_step", (json_int_t) s->best_step, "best_value",
-                 adamix_json_number (s->best_value), "config", (json_t *) config);
+                 adamix_json_number (s->best_value), "files", files, "config", (json_t *) config);
   if (!json) return adamix_err_set (ADAMIX_ENOMEM, "%s: no memory for the state", path);
-  adamix_err err = adamix_json_store (json, path, false);
+  adamix_err err = seal_of (json, &seal);
+  if (!err) json_object_set_new (json, SEAL, json_string (seal.hex));
+  if (!err) err = adamix_json_store (json, path, false);
   json_decref (json);
   return err;
 }
@@ -106,11 +145,22 @@ check_config (const json_t *stored, const json_t *config, const char *path)
   return ADAMIX_OK;
 }
 
-/* *out is a new reference to what state.json holds, made with the options of `config`. */
+static adamix_err
+check_seal (const json_t *state, const char *path)
+{
+  adamix_sha256 seal;
+  const char *stored = json_string_value (json_object_get (state, SEAL));
+  ADAMIX_RETURN_IF (seal_of (state, &seal));
+  if (stored && strcmp (stored, seal.hex) == 0) return ADAMIX_OK;
+  return adamix_err_set (ADAMIX_EFORMAT, "%s is damaged: its contents do not match their SHA-256", path);
+}
+
+/* *out is a new reference to what state.json holds, whole and made with the options of `config`. */
 static adamix_err
 load_state (json_t **out, const char *path, const json_t *config)
 {
   ADAMIX_RETURN_IF (adamix_json_load (out, path));
+  ADAMIX_RETURN_IF (check_seal (*out, path));
   return check_config (json_object_get (*out, "config"), config, path);
 }
 
@@ -228,6 +278,7 @@ adamix_checkpoint_write (const char *run, const adamix_snapshot *snapshot, const
   adamix_err err = ADAMIX_OK;
   char *folder = NULL, *temporary = NULL;
   checkpoint_paths paths = { 0 };
+  json_t *files = NULL;
   ADAMIX_TRY (folder_of (&folder, run, snapshot->step));
   ADAMIX_TRY (adamix_format (&temporary, "%s.tmp", folder));
   ADAMIX_TRY (adamix_directory_remove (temporary));
@@ -236,7 +287,8 @@ adamix_checkpoint_write (const char *run, const adamix_snapshot *snapshot, const
   ADAMIX_TRY (adamix_module_write (snapshot->all, paths.experts));
   ADAMIX_TRY (write_optimizer (snapshot, paths.optimizer));
   if (snapshot->best && snapshot->best_step) ADAMIX_TRY (adamix_module_write (snapshot->best, paths.best));
-  ADAMIX_TRY (write_state (snapshot, paths.state, config));
+  ADAMIX_TRY (hash_files (&files, temporary, snapshot));
+  ADAMIX_TRY (write_state (snapshot, paths.state, config, json_incref (files)));
   ADAMIX_TRY (adamix_directory_remove (folder));
   if (rename (temporary, folder) != 0)
     ADAMIX_TRY (adamix_err_set (ADAMIX_EIO, "cannot rename %s to %s: %s", temporary, folder, strerror (errno)));
@@ -249,6 +301,7 @@ done:
     if (message) adamix_err_set (err, "%s", message);
     free (message);
   }
+  json_decref (files);
   free_paths (&paths);
   free (temporary);
   free (folder);
@@ -265,6 +318,25 @@ adamix_checkpoint_newest (const char *run, int64_t *step)
   return err;
 }
 
+static adamix_err
+check_files (const json_t *files, const char *folder)
+{
+  const char *name;
+  json_t *stored;
+  json_object_foreach ((json_t *) files, name, stored)
+  {
+    char *path;
+    adamix_sha256 hash;
+    ADAMIX_RETURN_IF (adamix_path_join (&path, folder, name));
+    adamix_err err = adamix_sha256_file (&hash, path);
+    if (!err && strcmp (hash.hex, json_string_value (stored)) != 0)
+      err = adamix_err_set (ADAMIX_EFORMAT, "%s is damaged: its SHA-256 is not the one of " FILE_STATE, path);
+    free (path);
+    ADAMIX_RETURN_IF (err);
+  }
+  return ADAMIX_OK;
+}
+
 adamix_err
 adamix_checkpoint_check (const char *run, int64_t step, const json_t *config)
 {
@@ -274,10 +346,34 @@ adamix_checkpoint_check (const char *run, int64_t step, const json_t *config)
   ADAMIX_TRY (folder_of (&folder, run, step));
   ADAMIX_TRY (adamix_path_join (&path, folder, FILE_STATE));
   ADAMIX_TRY (load_state (&json, path, config));
+  ADAMIX_TRY (check_files (json_object_get (json, "files"), folder));
 done:
   json_decref (json);
   free (path);
   free (folder);
+  return err;
+}
+
+adamix_err
+adamix_checkpoint_choose (const char *run, const json_t *config, adamix_log *log, int64_t *step)
+{
+  int64_t count, *steps;
+  adamix_err err = list_steps (run, &steps, &count);
+  *step = 0;
+  for (int64_t i = 0; !err && i < count; i++) {
+    err = adamix_checkpoint_check (run, steps[i], config);
+    if (!err) {
+      *step = steps[i];
+      break;
+    }
+    if (err == ADAMIX_EUSAGE || i == count - 1) break;
+    adamix_log_warn (log, "the checkpoint of step %lld cannot be used, the one before it is tried: %s",
+                     (long long) steps[i], adamix_err_message ());
+    err = ADAMIX_OK;
+  }
+  free (steps);
+  if (err && err != ADAMIX_EUSAGE)
+    return adamix_err_prefix (err, "--resume: no checkpoint of %s can be used; --force starts anew", run);
   return err;
 }
 

@@ -249,11 +249,7 @@ resume (adamix_run *run, int64_t step)
                      run->config->output);
     return ADAMIX_OK;
   }
-  adamix_err err = adamix_checkpoint_read (run->config->output, step, &run->snapshot, run->fixed);
-  if (err && err != ADAMIX_EUSAGE)
-    adamix_err_prefix (
-        err, "--resume: the newest checkpoint cannot be used (remove its folder to go on from the one before)");
-  if (err) return err;
+  ADAMIX_RETURN_IF (adamix_checkpoint_read (run->config->output, step, &run->snapshot, run->fixed));
   adamix_log_info (run->args->log, "resuming from the checkpoint of step %lld", (long long) step);
   return adamix_run_scatter (run);
 }
@@ -279,7 +275,8 @@ resume_together (adamix_run *run)
 {
   adamix_comm *world = run->args->world;
   int64_t step = 0;
-  adamix_err err = world->rank == 0 ? adamix_checkpoint_newest (run->config->output, &step) : ADAMIX_OK;
+  adamix_err err = ADAMIX_OK;
+  if (world->rank == 0) err = adamix_checkpoint_choose (run->config->output, run->fixed, run->args->log, &step);
   ADAMIX_RETURN_IF (adamix_comm_agree (world, err));
   ADAMIX_RETURN_IF (adamix_comm_broadcast (world, 0, &step, sizeof step));
   return adamix_comm_agree (world, resume (run, step));

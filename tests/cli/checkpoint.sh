@@ -1,0 +1,73 @@
+#!/usr/bin/env bash
+# Checkpoints are whole or refused by name: whatever is damaged in the newest one, the run goes on from the one before, to
+# the bits of the uninterrupted run.
+. "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/data.sh"
+
+common=("${base[@]}" --max-steps 12 --save-every 4 --keep 9 --select best --eval-every 4)
+run train "${common[@]}" --output "$scratch/whole"
+expect_exit 0 "train"
+
+# interrupt FOLDER - a copy of the run as it was when it died after step 8.
+interrupt () {
+  cp -r "$scratch/whole" "$1"
+  rm -r "$1/all_results.json" "$1/merged" "$1/experts" "$1/checkpoints/step-12"
+}
+
+# flip FILE OFFSET - change one bit.
+flip () {
+  local byte
+  byte=$(od -An -tu1 -j "$2" -N 1 "$1" | tr -d ' ')
+  printf "\\x$(printf %02x $((byte ^ 1)))" | dd of="$1" bs=1 seek="$2" conv=notrunc status=none
+}
+
+# goes_on NAME WHAT - the damaged copy of the run resumes from step 4 and tells of WHAT.
+goes_on () {
+  run train "${common[@]}" --output "$scratch/cut" --resume
+  expect_exit 0 "$1"
+  expect_stderr "warning.*step 8.*$2" "$1"
+  expect_stderr "resuming from the checkpoint of step 4" "$1"
+  expect "$1: the same module" cmp "$scratch/whole/merged/adapter.safetensors" "$scratch/cut/merged/adapter.safetensors"
+  expect "$1: the same metrics" cmp <(without_times "$scratch/whole/metrics.jsonl") <(without_times "$scratch/cut/metrics.jsonl")
+  expect "$1: the damaged checkpoint is written again" \
+    cmp "$scratch/whole/checkpoints/step-8/optimizer.safetensors" "$scratch/cut/checkpoints/step-8/optimizer.safetensors"
+  rm -r "$scratch/cut"
+}
+
+for file in experts optimizer best; do
+  interrupt "$scratch/cut"
+  damaged=$scratch/cut/checkpoints/step-8/$file.safetensors
+  flip "$damaged" $(($(wc -c < "$damaged") - 5))
+  goes_on "a flipped bit in $file.safetensors" "$file.safetensors is damaged"
+done
+interrupt "$scratch/cut"
+truncate -s 2000 "$scratch/cut/checkpoints/step-8/experts.safetensors"
+goes_on "a torn file" "experts.safetensors"
+interrupt "$scratch/cut"
+rm "$scratch/cut/checkpoints/step-8/optimizer.safetensors"
+goes_on "a missing file" "optimizer.safetensors"
+interrupt "$scratch/cut"
+sed -i 's/"loss_steps": 8/"loss_steps": 9/' "$scratch/cut/checkpoints/step-8/state.json"
+goes_on "a changed state" "state.json is damaged"
+interrupt "$scratch/cut"
+truncate -s 100 "$scratch/cut/checkpoints/step-8/state.json"
+goes_on "a torn state" "state.json"
+interrupt "$scratch/cut"
+mv "$scratch/cut/checkpoints/step-8" "$scratch/cut/checkpoints/step-8.tmp"
+run train "${common[@]}" --output "$scratch/cut" --resume
+expect_exit 0 "killed while a checkpoint was written"
+expect "killed while a checkpoint was written: the same module" \
+  cmp "$scratch/whole/merged/adapter.safetensors" "$scratch/cut/merged/adapter.safetensors"
+expect_no_file "$scratch/cut/checkpoints/step-8.tmp"
+rm -r "$scratch/cut"
+
+interrupt "$scratch/cut"
+for step in 4 8; do flip "$scratch/cut/checkpoints/step-$step/experts.safetensors" 3000; done
+run train "${common[@]}" --output "$scratch/cut" --resume
+expect_exit 1 "no checkpoint is whole"
+expect_stderr "no checkpoint.*step-4/experts.safetensors.*damaged" "no checkpoint is whole"
+run train "${common[@]}" --output "$scratch/cut" --resume --lr 3e-3
+expect_exit 2 "another learning rate"
+expect_stderr "lr" "another learning rate"
+
+done_testing
