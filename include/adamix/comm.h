@@ -49,6 +49,10 @@ adamix_err adamix_comm_gather_all (adamix_comm *comm, const void *data, int64_t 
 /* Wait until all have arrived; the time counts as waiting.  Splits waiting from communication in the step's record. */
 adamix_err adamix_comm_arrive (adamix_comm *comm);
 
+/* Do all ranks hold the same bytes?  By their SHA-256.  ENUMERIC on all ranks if not, naming `what` and the first rank that
+ * differs from rank 0.  `bytes` may differ too.  Collective over comm. */
+adamix_err adamix_comm_same (adamix_comm *comm, const char *what, const void *data, int64_t bytes);
+
 /* Rank-local work may fail on one rank: all ranks call this with their own result before the next collective.  All return
  * the same code: that of the lowest failing rank, whose message is kept on every rank as "rank r: message" (without the
  * prefix if all fail alike or there is one rank).  Collective over comm. */

@@ -87,6 +87,11 @@ adamix_err adamix_exchange_parts (adamix_placement *placement, const adamix_grad
 adamix_err adamix_exchange_norm (adamix_placement *placement, const adamix_kernels *kernels,
                                  const adamix_params *shared, const adamix_params *experts, double *norm);
 
+/* Do all ranks hold the same shared parameters, and those of a group the same experts?  ENUMERIC on all ranks if not.
+ * Collective over world. */
+adamix_err adamix_exchange_verify (adamix_placement *placement, const adamix_params *shared,
+                                   const adamix_params *experts);
+
 /* Bring one array of per-expert values together.  `mine` has the layout of this rank's experts set (its values, first or
  * second moments: [mine_set->count], or one number a row: [mine_set->rows] with per_row); `out` gets all experts in the
  * layout of `all_set`, the rows of a bank that owns every expert.  Rows are matched by name.  Collective over world. */

@@ -3,4 +3,5 @@ libadamix_la_SOURCES += \
   %D%/comm.c \
   %D%/gather.c \
   %D%/ordered.c \
-  %D%/pieces.h
+  %D%/pieces.h \
+  %D%/same.c

@@ -87,6 +87,20 @@ adamix_exchange_norm (adamix_placement *placement, const adamix_kernels *kernels
   return ADAMIX_OK;
 }
 
+static int64_t
+bytes_of (const adamix_params *params)
+{
+  return params->count * (int64_t) sizeof *params->values;
+}
+
+adamix_err
+adamix_exchange_verify (adamix_placement *placement, const adamix_params *shared, const adamix_params *experts)
+{
+  ADAMIX_RETURN_IF (adamix_comm_same (placement->world, "the shared parameters", shared->values, bytes_of (shared)));
+  adamix_err err = adamix_comm_same (&placement->group, "the experts of a group", experts->values, bytes_of (experts));
+  return adamix_comm_agree (placement->world, err);
+}
+
 /* ---- experts of all ranks -------------------------------------------------------------------------------------------- */
 
 /* Copy what the rows of `part` mean between an array in its layout and one in the layout of `all_set`. */

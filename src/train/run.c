@@ -73,9 +73,11 @@ evaluate_dev (adamix_run *run)
 
 /* ---- checkpoints ---- */
 
+/* What ranks should have in common is compared first, so that a checkpoint never holds what only one of them has. */
 static adamix_err
 save (adamix_run *run)
 {
+  ADAMIX_RETURN_IF (adamix_exchange_verify (&run->placement, &run->shared, &run->experts));
   ADAMIX_RETURN_IF (adamix_run_gather_values (run));
   ADAMIX_RETURN_IF (adamix_run_gather_optimizer (run));
   adamix_err err = ADAMIX_OK;

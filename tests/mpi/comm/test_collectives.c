@@ -77,6 +77,22 @@ check_ordered (adamix_comm *comm, int64_t count)
   free (sum);
 }
 
+/* The same bytes everywhere, and one bit of one rank that differs. */
+static void
+check_same (adamix_comm *comm)
+{
+  float data[SMALL] = { 1, 2, 3 };
+  must (adamix_comm_same (comm, "data", data, sizeof data));
+  for (int odd = 1; odd < comm->size; odd++) {
+    char expected[32];
+    snprintf (expected, sizeof expected, "rank %d of", odd);
+    data[SMALL - 1] = comm->rank == odd ? 0x1p-149f : 0;
+    adamix_err err = adamix_comm_same (comm, "data", data, sizeof data);
+    expect (err == ADAMIX_ENUMERIC && strstr (adamix_err_message (), expected), "rank %d: %s", odd,
+            adamix_err_message ());
+  }
+}
+
 /* A limit of 7 items cuts 1003 of them as INT_MAX would cut billions. */
 static void
 check_pieces (adamix_comm *comm)
@@ -179,6 +195,7 @@ main (int argc, char **argv)
   check_sum_f32 (&world, SMALL);
   check_sum_f32 (&world, LARGE);
   check_f64 (&world);
+  check_same (&world);
   check_ordered (&world, SMALL);
   check_ordered (&world, LARGE);
   check_pieces (&world);
