@@ -177,6 +177,11 @@ typedef struct adamix_file_piece {
 } adamix_file_piece;
 adamix_err adamix_file_write_pieces (const char *path, const adamix_file_piece *piece, int64_t pieces);
 
+/* Lock `path`, an empty file that is made where it is missing and stays, against other processes until release or the end of
+ * this one.  *lock is -1 on a file system without locks.  Errors: EEXIST if another process holds it, EIO. */
+adamix_err adamix_lock_take (int *lock, const char *path);
+void adamix_lock_release (int lock);
+
 /* SHA-256 of a file or of memory as 64 lower-case hexadecimal digits and '\0'.  Errors: EIO. */
 typedef struct adamix_sha256 {
   char hex[65];

@@ -6,6 +6,7 @@
 #include <libgen.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -186,4 +187,22 @@ adamix_err
 adamix_file_write (const char *path, const void *data, size_t size)
 {
   return adamix_file_write_pieces (path, &(adamix_file_piece){ data, size }, 1);
+}
+
+adamix_err
+adamix_lock_take (int *lock, const char *path)
+{
+  *lock = open (path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+  if (*lock < 0) return failed (path, "cannot be opened");
+  if (flock (*lock, LOCK_EX | LOCK_NB) == 0) return ADAMIX_OK;
+  const bool held = errno == EWOULDBLOCK;
+  adamix_lock_release (*lock);
+  *lock = -1;
+  return held ? adamix_err_set (ADAMIX_EEXIST, "%s is held by another process", path) : ADAMIX_OK;
+}
+
+void
+adamix_lock_release (int lock)
+{
+  if (lock >= 0) close (lock);
 }

@@ -196,11 +196,11 @@ done:
 }
 
 adamix_err
-adamix_run_folder_prepare (const adamix_train_config *config, bool *finished)
+adamix_run_folder_prepare (const adamix_train_config *config, bool *finished, int *lock)
 {
   adamix_err err = ADAMIX_OK;
   const char *run = config->output;
-  char *record = NULL, *results = NULL;
+  char *record = NULL, *results = NULL, *guard = NULL;
   ADAMIX_TRY (adamix_path_join (&record, run, FILE_RUN_RECORD));
   ADAMIX_TRY (adamix_path_join (&results, run, FILE_RESULTS));
   const bool had_results = adamix_path_exists (results);
@@ -216,8 +216,16 @@ adamix_run_folder_prepare (const adamix_train_config *config, bool *finished)
   *finished = false;
   ADAMIX_TRY (adamix_directory_make (run));
   ADAMIX_TRY (try_write (run));
+  ADAMIX_TRY (adamix_path_join (&guard, run, FILE_LOCK));
+  err = adamix_lock_take (lock, guard);
+  if (err) {
+    adamix_err_prefix (err, "--output %s: another training is at work there; wait for its end or give another folder",
+                       run);
+    goto done;
+  }
   if (config->force && (had_results || started)) ADAMIX_TRY (remove_run (run));
 done:
+  free (guard);
   free (results);
   free (record);
   return err;

@@ -49,6 +49,7 @@ typedef struct adamix_run {
   adamix_module all, merged, best;
   adamix_inference inference; /* of merged */
   adamix_snapshot snapshot;
+  int lock;            /* of the run's folder: rank 0; -1: none */
   FILE *metrics;       /* rank 0 */
   adamix_err deferred; /* a failure of this rank between two steps: the next exchange tells all */
   double wait_seconds, comm_seconds, step_seconds; /* this process, training steps only */

@@ -287,7 +287,7 @@ static adamix_err
 prepare_on_first (adamix_run *run, bool *finished)
 {
   int64_t step = 0;
-  ADAMIX_RETURN_IF (adamix_run_folder_prepare (run->config, finished));
+  ADAMIX_RETURN_IF (adamix_run_folder_prepare (run->config, finished, &run->lock));
   if (!*finished) return ADAMIX_OK;
   ADAMIX_RETURN_IF (adamix_checkpoint_newest (run->config->output, &step));
   return step ? adamix_checkpoint_check (run->config->output, step, run->fixed) : ADAMIX_OK;
@@ -309,7 +309,7 @@ adamix_run_open (adamix_run *run, const adamix_train_args *args, bool *finished)
   adamix_err err = ADAMIX_OK;
   adamix_comm *world = args->world;
   const adamix_train_config *c = args->config;
-  *run = (adamix_run){ .args = args, .config = c, .method = adamix_method_find (c->method) };
+  *run = (adamix_run){ .args = args, .config = c, .method = adamix_method_find (c->method), .lock = -1 };
   run->route = adamix_route_policy_find (c->route);
   *finished = false;
   ADAMIX_TRY (adamix_comm_agree (world, open_inputs (run)));
@@ -331,6 +331,7 @@ void
 adamix_run_close (adamix_run *run)
 {
   if (run->metrics) fclose (run->metrics);
+  adamix_lock_release (run->lock);
   free (run->snapshot.steps);
   free (run->snapshot.second);
   free (run->snapshot.first);

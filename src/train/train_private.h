@@ -20,6 +20,7 @@
 #define FILE_ADAPTER_CONFIG "adamix_config.json"
 #define FILE_OPTIMIZER      "optimizer.safetensors"
 #define FILE_STATE          "state.json"
+#define FILE_LOCK           ".lock"
 #define FILE_BEST           "best.safetensors"
 
 /* Steps between two evaluations or checkpoints; 0 is never.  False if the text is none of the three forms. */
@@ -125,7 +126,8 @@ adamix_err adamix_record_write (const adamix_record *record);
 /* RUN/metrics.jsonl: opened for the rank that writes, cut behind `step` (0: empty). */
 adamix_err adamix_metrics_open (FILE **out, const char *run, int64_t step);
 
-/* Prepare RUN: refuse a folder that holds a run (--force replaces it, --resume goes on), make it, try a write. */
-adamix_err adamix_run_folder_prepare (const adamix_train_config *config, bool *finished);
+/* Prepare RUN: refuse a folder that holds a run (--force replaces it, --resume goes on), make it, try a write, take its
+ * lock (adamix_lock_release).  EEXIST if another process trains there. */
+adamix_err adamix_run_folder_prepare (const adamix_train_config *config, bool *finished, int *lock);
 
 #endif

@@ -108,6 +108,9 @@ for _ in $(seq 100); do
   if [ "$(cat "$scratch/stopped/metrics.jsonl" 2> /dev/null | wc -l)" -gt 5 ]; then break; fi
   sleep 0.1
 done
+run train "${base[@]}" --output "$scratch/stopped" --max-steps 20000 --resume
+expect_exit 1 "a second training in one folder"
+expect_stderr "another training is at work" "a second training in one folder"
 kill -TERM "$child"
 status=0
 wait "$child" || status=$?
