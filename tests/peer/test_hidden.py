@@ -106,7 +106,8 @@ def random_sequences(config, seed=0, lengths=(1, 2, 3, 7, 16, 33, 64)):
 
 SMALL = dict(vocab_size=1000, hidden_size=48, num_hidden_layers=3, num_attention_heads=4, intermediate_size=96,
              max_position_embeddings=64)
-ACTIVATIONS = ["gelu", "gelu_new", "relu", "silu"]
+ACTIVATIONS = ["gelu", "gelu_accurate", "gelu_fast", "gelu_new", "gelu_python", "gelu_python_tanh", "gelu_pytorch_tanh",
+               "relu", "silu", "swish"]
 BERTS = {
     "1 head": dict(num_attention_heads=1),
     "3 heads of 64": dict(hidden_size=192, num_attention_heads=3, intermediate_size=384),
@@ -198,6 +199,12 @@ def stored_files():
         compare("stored with LayerNorm.gamma and beta", encoders.copy_with(plain, where("gamma"), former_names), sequences, model)
         compare("stored with the prefix bert.", encoders.copy_with(
             plain, where("prefix"), lambda t: {f"bert.{name}": value for name, value in t.items()}), sequences, model)
+        sharded = encoders.save_random(config, where("sharded"), max_shard_size="60KB")
+        tap.ok(not os.path.exists(os.path.join(sharded, "model.safetensors")) and len(os.listdir(sharded)) > 5,
+               "stored in several shards", os.listdir(sharded))
+        compare("stored in shards", sharded, sequences)
+        compare("stored in shards with a head", encoders.save_random(config, where("sharded-head"), head=True,
+                                                                     max_shard_size="60KB"), sequences)
         compare("stored unaligned", unaligned(plain, where("unaligned")), sequences, model)
         for family, kind in (("BERT", BertConfig), ("RoBERTa", RobertaConfig), ("DistilBERT", encoders.distilbert_config),
                              ("ELECTRA", ElectraConfig)):
