@@ -123,7 +123,6 @@ DENSE_HEAD = {f"head.{layer}.{kind}": f"classifier.{layer}.{kind}" for layer in 
 OWN_HEADS = {
     "bert": {"head.weight": "classifier.weight", "head.bias": "classifier.bias"},
     "roberta": DENSE_HEAD,
-    "xlm-roberta": DENSE_HEAD,
     "electra": DENSE_HEAD,
     "distilbert": {"head.dense.weight": "pre_classifier.weight", "head.dense.bias": "pre_classifier.bias",
                    "head.out_proj.weight": "classifier.weight", "head.out_proj.bias": "classifier.bias"},

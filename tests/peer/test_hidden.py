@@ -11,7 +11,7 @@ import tap
 import tasks
 import torch
 from tokenizers import Tokenizer
-from transformers import BertConfig, ElectraConfig, RobertaConfig
+from transformers import BertConfig, ElectraConfig, RobertaConfig, XLMRobertaConfig
 
 MODEL = os.environ.get("ADAMIX_MODEL")
 TOLERANCE = 2e-5
@@ -223,6 +223,7 @@ def main():
     random_encoders("BERT", BertConfig, BERTS)
     long_sequences("BERT", BertConfig(**(SMALL | dict(max_position_embeddings=512))), BACKENDS)
     random_encoders("RoBERTa", RobertaConfig, ROBERTAS, SMALL | ROBERTA)
+    random_encoders("XLM-RoBERTa", XLMRobertaConfig, {"small": {}}, SMALL | ROBERTA)
     random_encoders("DistilBERT", encoders.distilbert_config, DISTILBERTS)
     random_encoders("ELECTRA", ElectraConfig, ELECTRAS)
     long_sequences("RoBERTa", RobertaConfig(**(SMALL | ROBERTA | dict(max_position_embeddings=514))), BACKENDS[:1])
