@@ -29,8 +29,24 @@ bool adamix_comm_launched (void);
 adamix_err adamix_comm_create (adamix_comm *out, MPI_Comm parent);
 /* Ranks of one `color` form a communicator, ordered by rank in `parent`.  Collective over parent. */
 adamix_err adamix_comm_split (adamix_comm *out, const adamix_comm *parent, int color);
+/* The ranks that share memory with this one.  Collective over parent. */
+adamix_err adamix_comm_split_node (adamix_comm *out, const adamix_comm *parent);
 /* Collective over comm. */
 void adamix_comm_destroy (adamix_comm *comm);
+
+/* Memory that the ranks of a node have in common, or each for itself where they cannot. */
+typedef struct adamix_node_memory {
+  void *data; /* [bytes], aligned to a page or to ADAMIX_ALIGN */
+  size_t bytes;
+  bool shared;      /* by all ranks of `node` */
+  adamix_comm node; /* owned */
+} adamix_node_memory;
+
+/* In /dev/shm, else in an unlinked file in $TMPDIR or /tmp, where there is room; else private.  Collective over world.
+ * Errors: ENOMEM, EMPI. */
+adamix_err adamix_node_memory_create (adamix_node_memory *out, adamix_comm *world, size_t bytes);
+/* Collective over the node. */
+void adamix_node_memory_destroy (adamix_node_memory *memory);
 
 /* All of the following: Collective over comm, in place on `data`, the same bits on every rank, and the same bits again in
  * a run with the same ranks.  Errors: EMPI. */

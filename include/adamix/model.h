@@ -8,6 +8,7 @@
 #ifndef ADAMIX_MODEL_H
 #define ADAMIX_MODEL_H
 
+#include <adamix/comm.h>
 #include <adamix/format.h>
 #include <adamix/tensor.h>
 
@@ -73,6 +74,9 @@ adamix_err adamix_model_link (adamix_model *model, adamix_params *params);
 /* Pack the weights for GEMM: once before the first forward, and again after each update of trainable ones.  `backward`
  * is false if there will be no backward pass, which halves the memory. */
 adamix_err adamix_model_pack (adamix_model *model, bool backward);
+/* The first packing, into one copy a node, which its ranks make together, where the backbone is frozen and they can share
+ * memory.  Collective over world.  The model is then destroyed before MPI ends. */
+adamix_err adamix_model_pack_node (adamix_model *model, adamix_comm *world, bool backward);
 
 /* ---- batches --------------------------------------------------------------------------------------------------------- */
 

@@ -146,7 +146,14 @@ typedef struct adamix_linear_source {
 } adamix_linear_source;
 adamix_err adamix_linear_create (adamix_linear **out, const adamix_gemm_backend *backend,
                                  const adamix_linear_source *source, bool backward);
-/* The weights changed (a trainable backbone): pack again from the same shapes. */
+/* The same in steps, for memory that processes share: plan the layer, ask how much its packed weights take (a multiple of
+ * ADAMIX_ALIGN), let them lie in memory of the caller (aligned to ADAMIX_ALIGN, borrowed for life), and have one of the
+ * processes pack them. */
+adamix_err adamix_linear_plan (adamix_linear **out, const adamix_gemm_backend *backend, int64_t n, int64_t k,
+                               bool backward);
+size_t adamix_linear_bytes (const adamix_linear *linear);
+adamix_err adamix_linear_place (adamix_linear *linear, void *memory);
+/* Pack the weights: of a planned layer, or again after they changed (a trainable backbone). */
 adamix_err adamix_linear_repack (adamix_linear *linear, const adamix_linear_source *source);
 void adamix_linear_destroy (adamix_linear *linear);
 

@@ -49,6 +49,16 @@ adamix_comm_split (adamix_comm *out, const adamix_comm *parent, int color)
   return complete (out);
 }
 
+adamix_err
+adamix_comm_split_node (adamix_comm *out, const adamix_comm *parent)
+{
+  *out = (adamix_comm){ .handle = MPI_COMM_NULL, .size = 1 };
+  if (parent->handle == MPI_COMM_NULL) return ADAMIX_OK;
+  int code = MPI_Comm_split_type (parent->handle, MPI_COMM_TYPE_SHARED, parent->rank, MPI_INFO_NULL, &out->handle);
+  ADAMIX_RETURN_IF (adamix_comm_check (parent, "MPI_Comm_split_type", code));
+  return complete (out);
+}
+
 void
 adamix_comm_destroy (adamix_comm *comm)
 {

@@ -2,6 +2,7 @@ libadamix_la_SOURCES += \
   %D%/agree.c \
   %D%/comm.c \
   %D%/gather.c \
+  %D%/node.c \
   %D%/ordered.c \
   %D%/pieces.h \
   %D%/same.c

@@ -49,6 +49,7 @@ adamix_model_destroy (adamix_model *model)
   int64_t linears = model->linear ? (model->config.layers + 1) * ADAMIX_LINEARS : 0;
   for (int64_t i = 0; i < linears; ++i) adamix_linear_destroy (model->linear[i]);
   free (model->linear);
+  adamix_node_memory_destroy (&model->packed);
   for (int64_t i = 0; i < model->tensors; ++i) {
     free (model->tensor[i].name);
     free (model->tensor[i].converted);

@@ -143,8 +143,9 @@ struct adamix_model {
   int64_t *slot; /* [(L + 1) * ADAMIX_ROLES] row of (layer + 1, role) in `tensor`, -1: none */
   bool wants_mean;
   adamix_trainable trainable;
-  adamix_params *params;  /* borrowed; NULL while frozen */
-  adamix_linear **linear; /* [(L + 1) * ADAMIX_LINEARS] of (layer + 1, kind) */
+  adamix_params *params;     /* borrowed; NULL while frozen */
+  adamix_node_memory packed; /* what they are packed into; empty: each has its own memory */
+  adamix_linear **linear;    /* [(L + 1) * ADAMIX_LINEARS] of (layer + 1, kind) */
 };
 
 /* Fill the parameter table from the file: every tensor found, shaped as the configuration says, finite. */

@@ -61,37 +61,110 @@ static const struct {
   [ADAMIX_LINEAR_POOLER] = { 1, { ADAMIX_ROLE_POOLER_WEIGHT } },
 };
 
-static adamix_err
-pack_linear (adamix_model *model, int64_t layer, adamix_linear_kind kind, bool backward)
+/* A linear layer's place in the model, and what it is packed from. */
+typedef struct linear_job {
+  adamix_linear **linear;
+  adamix_linear_source source;
+  int64_t rows;
+  bool trainable;
+} linear_job;
+
+static linear_job
+job_of (const adamix_model *model, int64_t layer, int kind)
 {
-  adamix_linear **linear = &model->linear[(layer + 1) * ADAMIX_LINEARS + kind];
-  adamix_linear_source source = { .blocks = linear_row[kind].blocks };
-  bool trainable = false;
-  for (int i = 0; i < source.blocks; ++i) {
+  linear_job job = { .linear = &model->linear[(layer + 1) * ADAMIX_LINEARS + kind],
+                     .source = { .blocks = linear_row[kind].blocks } };
+  for (int i = 0; i < job.source.blocks; ++i) {
     const adamix_tensor *weight = adamix_model_tensor (model, layer, linear_row[kind].weight[i]);
     const adamix_tensor *bias = adamix_model_tensor (model, layer, linear_row[kind].weight[i] + 1);
-    source.weight[i] = weight->data;
-    source.bias[i] = bias->data;
-    source.rows[i] = weight->shape[0];
-    source.cols = weight->shape[1];
-    trainable = trainable || weight->param >= 0 || bias->param >= 0;
+    job.source.weight[i] = weight->data;
+    job.source.bias[i] = bias->data;
+    job.source.rows[i] = weight->shape[0];
+    job.source.cols = weight->shape[1];
+    job.rows += weight->shape[0];
+    job.trainable = job.trainable || weight->param >= 0 || bias->param >= 0;
   }
-  if (!*linear) return adamix_linear_create (linear, model->compute->gemm, &source, backward);
-  return trainable ? adamix_linear_repack (*linear, &source) : ADAMIX_OK;
+  return job;
+}
+
+/* All linear layers that the model has; *out is owned (free). */
+static adamix_err
+list_jobs (adamix_model *model, linear_job **out, int64_t *count)
+{
+  int64_t layers = model->config.layers;
+  *count = 0;
+  if (!model->linear) ADAMIX_RETURN_IF (ADAMIX_ALLOC (model->linear, (layers + 1) * ADAMIX_LINEARS));
+  ADAMIX_RETURN_IF (ADAMIX_ALLOC (*out, (layers + 1) * ADAMIX_LINEARS));
+  for (int64_t layer = 0; layer < layers; ++layer)
+    for (int kind = 0; kind < ADAMIX_LINEARS_IN_LAYER; ++kind) (*out)[(*count)++] = job_of (model, layer, kind);
+  for (int kind = ADAMIX_LINEARS_IN_LAYER; kind < ADAMIX_LINEARS; ++kind)
+    if (adamix_model_has_linear (model, ADAMIX_OUTSIDE, linear_row[kind].weight[0]))
+      (*out)[(*count)++] = job_of (model, ADAMIX_OUTSIDE, kind);
+  return ADAMIX_OK;
 }
 
 adamix_err
 adamix_model_pack (adamix_model *model, bool backward)
 {
-  int64_t layers = model->config.layers;
-  if (!model->linear) ADAMIX_RETURN_IF (ADAMIX_ALLOC (model->linear, (layers + 1) * ADAMIX_LINEARS));
-  for (int64_t layer = 0; layer < layers; ++layer)
-    for (int kind = 0; kind < ADAMIX_LINEARS_IN_LAYER; ++kind)
-      ADAMIX_RETURN_IF (pack_linear (model, layer, (adamix_linear_kind) kind, backward));
-  for (int kind = ADAMIX_LINEARS_IN_LAYER; kind < ADAMIX_LINEARS; ++kind)
-    if (adamix_model_has_linear (model, ADAMIX_OUTSIDE, linear_row[kind].weight[0]))
-      ADAMIX_RETURN_IF (pack_linear (model, ADAMIX_OUTSIDE, (adamix_linear_kind) kind, backward));
+  adamix_err err = ADAMIX_OK;
+  linear_job *job = NULL;
+  int64_t jobs;
+  ADAMIX_TRY (list_jobs (model, &job, &jobs));
+  for (int64_t i = 0; i < jobs; ++i)
+    if (!*job[i].linear)
+      ADAMIX_TRY (adamix_linear_create (job[i].linear, model->compute->gemm, &job[i].source, backward));
+    else if (job[i].trainable)
+      ADAMIX_TRY (adamix_linear_repack (*job[i].linear, &job[i].source));
+done:
+  free (job);
+  return err;
+}
+
+/* Plan all layers; *bytes is what they take together. */
+static adamix_err
+plan_jobs (const adamix_model *model, const linear_job *job, int64_t jobs, bool backward, size_t *bytes)
+{
+  *bytes = 0;
+  for (int64_t i = 0; i < jobs; ++i) {
+    ADAMIX_RETURN_IF (
+        adamix_linear_plan (job[i].linear, model->compute->gemm, job[i].rows, job[i].source.cols, backward));
+    *bytes += adamix_linear_bytes (*job[i].linear);
+  }
   return ADAMIX_OK;
+}
+
+/* Every rank of the node packs its share; one that shares nothing packs all. */
+static adamix_err
+pack_jobs (const adamix_model *model, const linear_job *job, int64_t jobs)
+{
+  const adamix_node_memory *packed = &model->packed;
+  const int64_t ranks = packed->shared ? packed->node.size : 1, mine = packed->shared ? packed->node.rank : 0;
+  char *at = packed->data;
+  for (int64_t i = 0; i < jobs; ++i) {
+    ADAMIX_RETURN_IF (adamix_linear_place (*job[i].linear, at));
+    if (i % ranks == mine) ADAMIX_RETURN_IF (adamix_linear_repack (*job[i].linear, &job[i].source));
+    at += adamix_linear_bytes (*job[i].linear);
+  }
+  return ADAMIX_OK;
+}
+
+adamix_err
+adamix_model_pack_node (adamix_model *model, adamix_comm *world, bool backward)
+{
+  adamix_err err = ADAMIX_OK;
+  linear_job *job = NULL;
+  int64_t jobs;
+  size_t bytes = 0;
+  if (model->trainable != ADAMIX_TRAIN_NONE) return adamix_comm_agree (world, adamix_model_pack (model, backward));
+  err = list_jobs (model, &job, &jobs);
+  if (!err) err = plan_jobs (model, job, jobs, backward, &bytes);
+  ADAMIX_TRY (adamix_comm_agree (world, err));
+  ADAMIX_TRY (adamix_node_memory_create (&model->packed, world, bytes));
+  /* Agreeing is also where each waits for the others' shares. */
+  ADAMIX_TRY (adamix_comm_agree (&model->packed.node, pack_jobs (model, job, jobs)));
+done:
+  free (job);
+  return err;
 }
 
 const adamix_linear *

@@ -9,17 +9,22 @@
  * of `width`: a unit of work is ADAMIX_ROW_BLOCK rows by one column block.  Backends embed it as their first member. */
 typedef struct adamix_packed {
   int64_t k, n, width, parts;
-  int threads; /* at most so many run at once, numbered from 0 */
+  bool transposed; /* what B is packed from: [N,K], else [K,N] */
+  int threads;     /* at most so many run at once, numbered from 0 */
 } adamix_packed;
 
 struct adamix_gemm_backend {
   const char *name;
   /* C = alpha op(A) op(B) + beta C with m, n, k > 0. */
   adamix_err (*multiply) (const adamix_gemm_args *args);
-  /* `shape` is copied.  The contents of B and bias are undefined until fill. */
+  /* `shape` is copied.  B and bias have no place yet. */
   adamix_err (*create) (adamix_packed **out, const adamix_packed *shape);
-  /* B from `matrix`, row-major [K,N] or, if `transposed`, [N,K]; `bias` [N]. */
-  adamix_err (*fill) (adamix_packed *packed, const float *matrix, bool transposed, const float *bias);
+  /* Memory that B and bias take, the same in every process of a node. */
+  size_t (*bytes) (const adamix_packed *packed);
+  /* Let them lie in `memory`, aligned to ADAMIX_ALIGN, borrowed: filled before or after, by whoever shares it. */
+  adamix_err (*place) (adamix_packed *packed, void *memory);
+  /* B from `matrix`, row-major [K,N] or, if transposed, [N,K]; `bias` [N]. */
+  adamix_err (*fill) (adamix_packed *packed, const float *matrix, const float *bias);
   /* One unit: `rows` <= ADAMIX_ROW_BLOCK rows of x [.,K] and y [.,N], contiguous, against column block `part`. */
   adamix_err (*run) (const adamix_packed *packed, int thread, int64_t part, int64_t rows, const float *x, float *y);
   void (*destroy) (adamix_packed *packed);

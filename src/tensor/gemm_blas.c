@@ -6,8 +6,7 @@
 
 typedef struct {
   adamix_packed shape;
-  float *matrix, *bias; /* [K,N] or [N,K], [N]; owned */
-  bool transposed;
+  float *matrix, *bias; /* [K,N] or [N,K], [N]; borrowed */
 } blas_packed;
 
 /* OpenBLAS has it; other implementations follow OpenMP or run on one thread. */
@@ -31,36 +30,40 @@ multiply (const adamix_gemm_args *g)
 static void
 destroy (adamix_packed *packed)
 {
-  blas_packed *self = (blas_packed *) packed;
-  if (self == NULL) return;
-  free (self->matrix);
-  free (self->bias);
-  free (self);
+  free (packed);
 }
 
 static adamix_err
 create (adamix_packed **out, const adamix_packed *shape)
 {
-  adamix_err err = ADAMIX_OK;
-  blas_packed *self = NULL;
-  ADAMIX_TRY (ADAMIX_ALLOC (self, 1));
+  blas_packed *self;
+  ADAMIX_RETURN_IF (ADAMIX_ALLOC (self, 1));
   self->shape = *shape;
-  ADAMIX_TRY (ADAMIX_ALLOC (self->matrix, shape->k * shape->n));
-  ADAMIX_TRY (ADAMIX_ALLOC (self->bias, shape->n));
   *out = &self->shape;
-  self = NULL;
-done:
-  destroy ((adamix_packed *) self);
-  return err;
+  return ADAMIX_OK;
+}
+
+static size_t
+bytes (const adamix_packed *packed)
+{
+  return (size_t) ((packed->k + 1) * packed->n) * sizeof (float);
 }
 
 static adamix_err
-fill (adamix_packed *packed, const float *matrix, bool transposed, const float *bias)
+place (adamix_packed *packed, void *memory)
+{
+  blas_packed *self = (blas_packed *) packed;
+  self->matrix = memory;
+  self->bias = self->matrix + packed->k * packed->n;
+  return ADAMIX_OK;
+}
+
+static adamix_err
+fill (adamix_packed *packed, const float *matrix, const float *bias)
 {
   blas_packed *self = (blas_packed *) packed;
   memcpy (self->matrix, matrix, (size_t) (packed->k * packed->n) * sizeof *matrix);
   memcpy (self->bias, bias, (size_t) packed->n * sizeof *bias);
-  self->transposed = transposed;
   return ADAMIX_OK;
 }
 
@@ -72,15 +75,15 @@ run (const adamix_packed *packed, int thread, int64_t part, int64_t rows, const 
   int64_t first = part * packed->width;
   for (int64_t r = 0; r < rows; r++)
     memcpy (y + r * packed->n + first, self->bias + first, (size_t) packed->width * sizeof *y);
-  return multiply (&(adamix_gemm_args){ .trans_b = self->transposed,
+  return multiply (&(adamix_gemm_args){ .trans_b = packed->transposed,
                                         .m = rows,
                                         .n = packed->width,
                                         .k = packed->k,
                                         .alpha = 1.0f,
                                         .a = x,
                                         .lda = packed->k,
-                                        .b = self->matrix + (self->transposed ? first * packed->k : first),
-                                        .ldb = self->transposed ? packed->k : packed->n,
+                                        .b = self->matrix + (packed->transposed ? first * packed->k : first),
+                                        .ldb = packed->transposed ? packed->k : packed->n,
                                         .beta = 1.0f,
                                         .c = y + first,
                                         .ldc = packed->n });
@@ -90,6 +93,8 @@ const adamix_gemm_backend adamix_gemm_blas = {
   .name = "blas",
   .multiply = multiply,
   .create = create,
+  .bytes = bytes,
+  .place = place,
   .fill = fill,
   .run = run,
   .destroy = destroy,

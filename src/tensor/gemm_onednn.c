@@ -22,8 +22,7 @@ typedef struct {
   dnnl_primitive_t primitive[HEIGHTS];
   dnnl_memory_desc_t weight_format;
   size_t scratch_bytes;
-  char *weights;                     /* [parts] blocks of the packed size */
-  float *bias;                       /* [N] */
+  float *bias;                       /* [N] behind the weights; borrowed */
   dnnl_memory_t *weight, *bias_part; /* [parts] */
   thread_slot *slot;                 /* [threads] */
 } onednn_packed;
@@ -80,8 +79,6 @@ destroy (adamix_packed *packed)
   free (self->slot);
   free (self->weight);
   free (self->bias_part);
-  free (self->weights);
-  free (self->bias);
   free (self);
 }
 
@@ -153,15 +150,39 @@ create_parts (onednn_packed *self)
 {
   adamix_err err = ADAMIX_OK;
   const adamix_packed *shape = &self->shape;
-  size_t bytes = (dnnl_memory_desc_get_size (&self->weight_format) + ADAMIX_ALIGN - 1) / ADAMIX_ALIGN * ADAMIX_ALIGN;
   dnnl_memory_desc_t bias;
-  ADAMIX_TRY (ADAMIX_ALLOC (self->weights, shape->parts * (int64_t) bytes));
-  ADAMIX_TRY (ADAMIX_ALLOC (self->bias, shape->n));
   ADAMIX_TRY (matrix_desc (&bias, 1, shape->width, shape->width, 1));
   for (int64_t p = 0; p < shape->parts; p++) {
-    TRY_DNNL (
-        dnnl_memory_create (&self->weight[p], &self->weight_format, self->engine, self->weights + (size_t) p * bytes));
-    TRY_DNNL (dnnl_memory_create (&self->bias_part[p], &bias, self->engine, self->bias + p * shape->width));
+    TRY_DNNL (dnnl_memory_create (&self->weight[p], &self->weight_format, self->engine, DNNL_MEMORY_NONE));
+    TRY_DNNL (dnnl_memory_create (&self->bias_part[p], &bias, self->engine, DNNL_MEMORY_NONE));
+  }
+done:
+  return err;
+}
+
+/* Of a column block. */
+static size_t
+part_bytes (const onednn_packed *self)
+{
+  return (dnnl_memory_desc_get_size (&self->weight_format) + ADAMIX_ALIGN - 1) / ADAMIX_ALIGN * ADAMIX_ALIGN;
+}
+
+static size_t
+bytes (const adamix_packed *packed)
+{
+  return (size_t) packed->parts * part_bytes ((const onednn_packed *) packed) + (size_t) packed->n * sizeof (float);
+}
+
+static adamix_err
+place (adamix_packed *packed, void *memory)
+{
+  adamix_err err = ADAMIX_OK;
+  onednn_packed *self = (onednn_packed *) packed;
+  const size_t size = part_bytes (self);
+  self->bias = (float *) ((char *) memory + (size_t) packed->parts * size);
+  for (int64_t p = 0; p < packed->parts; p++) {
+    TRY_DNNL (dnnl_memory_set_data_handle (self->weight[p], (char *) memory + (size_t) p * size));
+    TRY_DNNL (dnnl_memory_set_data_handle (self->bias_part[p], self->bias + p * packed->width));
   }
 done:
   return err;
@@ -193,7 +214,7 @@ done:
 }
 
 static adamix_err
-fill (adamix_packed *packed, const float *matrix, bool transposed, const float *bias)
+fill (adamix_packed *packed, const float *matrix, const float *bias)
 {
   adamix_err err = ADAMIX_OK;
   onednn_packed *self = (onednn_packed *) packed;
@@ -202,7 +223,7 @@ fill (adamix_packed *packed, const float *matrix, bool transposed, const float *
   dnnl_primitive_desc_t description = NULL;
   dnnl_primitive_t reorder = NULL;
   dnnl_stream_t stream = self->slot[0].stream;
-  int64_t row_stride = transposed ? 1 : packed->n, col_stride = transposed ? packed->k : 1;
+  int64_t row_stride = packed->transposed ? 1 : packed->n, col_stride = packed->transposed ? packed->k : 1;
 
   for (int64_t c = 0; c < packed->n; c++) self->bias[c] = bias[c];
   ADAMIX_TRY (matrix_desc (&plain, packed->k, packed->width, row_stride, col_stride));
@@ -246,6 +267,8 @@ const adamix_gemm_backend adamix_gemm_onednn = {
   .name = "onednn",
   .multiply = multiply,
   .create = create,
+  .bytes = bytes,
+  .place = place,
   .fill = fill,
   .run = run,
   .destroy = destroy,

@@ -9,6 +9,7 @@ struct adamix_linear {
   int64_t n, k;
   adamix_packed *forward;  /* K -> N, with bias */
   adamix_packed *backward; /* N -> K; NULL if it was not asked for */
+  void *own;               /* memory of both; NULL: borrowed */
 };
 
 /* Column blocks as measured (docs/speedlog.md): the packed block stays in the second-level cache, and few rows still give
@@ -25,10 +26,12 @@ column_parts (int64_t n)
 }
 
 static adamix_packed
-packed_shape (int64_t k, int64_t n)
+packed_shape (int64_t k, int64_t n, bool transposed)
 {
   int64_t parts = column_parts (n);
-  return (adamix_packed){ .k = k, .n = n, .width = n / parts, .parts = parts, .threads = omp_get_max_threads () };
+  return (adamix_packed){
+    .k = k, .n = n, .width = n / parts, .parts = parts, .transposed = transposed, .threads = omp_get_max_threads ()
+  };
 }
 
 static int64_t
@@ -64,10 +67,10 @@ adamix_linear_repack (adamix_linear *linear, const adamix_linear_source *source)
   ADAMIX_TRY (ADAMIX_ALLOC (weight, linear->n * linear->k));
   ADAMIX_TRY (ADAMIX_ALLOC (bias, linear->n));
   stack (source, weight, bias);
-  ADAMIX_TRY (linear->backend->fill (linear->forward, weight, true, bias));
+  ADAMIX_TRY (linear->backend->fill (linear->forward, weight, bias));
   if (linear->backward != NULL) {
     ADAMIX_TRY (ADAMIX_ALLOC (zeros, linear->k));
-    ADAMIX_TRY (linear->backend->fill (linear->backward, weight, false, zeros));
+    ADAMIX_TRY (linear->backend->fill (linear->backward, weight, zeros));
   }
 done:
   free (zeros);
@@ -77,22 +80,56 @@ done:
 }
 
 adamix_err
+adamix_linear_plan (adamix_linear **out, const adamix_gemm_backend *backend, int64_t n, int64_t k, bool backward)
+{
+  adamix_err err = ADAMIX_OK;
+  adamix_linear *linear = NULL;
+  if (n <= 0 || k <= 0)
+    return adamix_err_set (ADAMIX_ESHAPE, "linear layer of %lld x %lld: both must be positive", (long long) n,
+                           (long long) k);
+  ADAMIX_TRY (ADAMIX_ALLOC (linear, 1));
+  *linear = (adamix_linear){ .backend = backend, .n = n, .k = k };
+  adamix_packed shape = packed_shape (k, n, true);
+  ADAMIX_TRY (backend->create (&linear->forward, &shape));
+  shape = packed_shape (n, k, false);
+  if (backward) ADAMIX_TRY (backend->create (&linear->backward, &shape));
+  *out = linear;
+  linear = NULL;
+done:
+  adamix_linear_destroy (linear);
+  return err;
+}
+
+static size_t
+aligned_bytes (const adamix_linear *linear, const adamix_packed *packed)
+{
+  size_t bytes = packed ? linear->backend->bytes (packed) : 0;
+  return (bytes + ADAMIX_ALIGN - 1) / ADAMIX_ALIGN * ADAMIX_ALIGN;
+}
+
+size_t
+adamix_linear_bytes (const adamix_linear *linear)
+{
+  return aligned_bytes (linear, linear->forward) + aligned_bytes (linear, linear->backward);
+}
+
+adamix_err
+adamix_linear_place (adamix_linear *linear, void *memory)
+{
+  ADAMIX_RETURN_IF (linear->backend->place (linear->forward, memory));
+  if (linear->backward == NULL) return ADAMIX_OK;
+  return linear->backend->place (linear->backward, (char *) memory + aligned_bytes (linear, linear->forward));
+}
+
+adamix_err
 adamix_linear_create (adamix_linear **out, const adamix_gemm_backend *backend, const adamix_linear_source *source,
                       bool backward)
 {
   adamix_err err = ADAMIX_OK;
   adamix_linear *linear = NULL;
-  if (source_rows (source) <= 0 || source->cols <= 0)
-    return adamix_err_set (ADAMIX_ESHAPE, "linear layer of %lld x %lld: both must be positive",
-                           (long long) source_rows (source), (long long) source->cols);
-  ADAMIX_TRY (ADAMIX_ALLOC (linear, 1));
-  linear->backend = backend;
-  linear->n = source_rows (source);
-  linear->k = source->cols;
-  adamix_packed shape = packed_shape (linear->k, linear->n);
-  ADAMIX_TRY (backend->create (&linear->forward, &shape));
-  shape = packed_shape (linear->n, linear->k);
-  if (backward) ADAMIX_TRY (backend->create (&linear->backward, &shape));
+  ADAMIX_TRY (adamix_linear_plan (&linear, backend, source_rows (source), source->cols, backward));
+  ADAMIX_TRY (adamix_alloc (&linear->own, (int64_t) adamix_linear_bytes (linear), 1));
+  ADAMIX_TRY (adamix_linear_place (linear, linear->own));
   ADAMIX_TRY (adamix_linear_repack (linear, source));
   *out = linear;
   linear = NULL;
@@ -107,6 +144,7 @@ adamix_linear_destroy (adamix_linear *linear)
   if (linear == NULL) return;
   linear->backend->destroy (linear->forward);
   linear->backend->destroy (linear->backward);
+  free (linear->own);
   free (linear);
 }
 

@@ -160,7 +160,7 @@ open_inputs (adamix_run *run)
   shape_run (run);
   ADAMIX_RETURN_IF (read_routes (run));
   fix_options (run);
-  return adamix_model_pack (run->model, true);
+  return ADAMIX_OK;
 }
 
 /* ---- what needs the placement ---- */
@@ -318,6 +318,7 @@ adamix_run_open (adamix_run *run, const adamix_train_args *args, bool *finished)
   const adamix_placement_args placement = placement_args (run);
   ADAMIX_TRY (
       adamix_placement_create (&run->placement, adamix_placement_policy_find (c->placement), &placement, world));
+  ADAMIX_TRY (adamix_model_pack_node (run->model, world, true));
   ADAMIX_TRY (adamix_comm_agree (world, create_state (run)));
   if (c->resume) ADAMIX_TRY (resume_together (run));
   ADAMIX_TRY (adamix_comm_agree (world, world->rank == 0 ? open_files (run) : ADAMIX_OK));

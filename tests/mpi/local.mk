@@ -27,3 +27,9 @@ tests_mpi_comm_test_agree_SOURCES = %D%/comm/test_agree.c
 tests_mpi_comm_test_agree_CPPFLAGS = $(mpi_CPPFLAGS)
 tests_mpi_comm_test_agree_LDADD = $(mpi_LDADD)
 TESTS += tests/mpi/comm/test_agree
+
+check_PROGRAMS += tests/mpi/model/test_packed
+tests_mpi_model_test_packed_SOURCES = %D%/model/test_packed.c
+tests_mpi_model_test_packed_CPPFLAGS = $(mpi_CPPFLAGS)
+tests_mpi_model_test_packed_LDADD = $(mpi_LDADD)
+TESTS += tests/mpi/model/test_packed
