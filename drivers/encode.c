@@ -30,10 +30,23 @@ encode_line (const adamix_tokenizer *tokenizer, char *line, size_t bytes, int64_
                                   encoding);
 }
 
+/* printf would take longer than the tokenizer. */
+static void
+print_id (int32_t id)
+{
+  char text[12], *at = text + sizeof text;
+  do *--at = (char) ('0' + id % 10);
+  while (id /= 10);
+  fwrite (at, 1, (size_t) (text + sizeof text - at), stdout);
+}
+
 static void
 print_ids (const adamix_encoding *encoding)
 {
-  for (int64_t i = 0; i < encoding->count; i++) printf ("%s%d", i ? " " : "", encoding->id[i]);
+  for (int64_t i = 0; i < encoding->count; i++) {
+    if (i) putchar (' ');
+    print_id (encoding->id[i]);
+  }
   putchar ('\n');
 }
 
