@@ -117,6 +117,8 @@ adamix_char_is_cjk (int32_t point)
 bool
 adamix_char_is_word (int32_t point)
 {
+  for (int i = 0; i < adamix_word_exception_count && adamix_word_exceptions[i].first <= point; i++)
+    if (point <= adamix_word_exceptions[i].last) return adamix_word_exceptions[i].is;
   switch (utf8proc_category (point)) {
   case UTF8PROC_CATEGORY_LU:
   case UTF8PROC_CATEGORY_LL:

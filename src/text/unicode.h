@@ -34,6 +34,11 @@ typedef struct adamix_letter_exception {
   adamix_letter_class is;
 } adamix_letter_exception;
 
+typedef struct adamix_word_exception {
+  int32_t first, last;
+  bool is;
+} adamix_word_exception;
+
 typedef struct adamix_lower_exception {
   int32_t first, last, shift;
 } adamix_lower_exception;
@@ -42,6 +47,8 @@ extern const adamix_class_exception adamix_class_exceptions[];
 extern const int adamix_class_exception_count;
 extern const adamix_letter_exception adamix_letter_exceptions[];
 extern const int adamix_letter_exception_count;
+extern const adamix_word_exception adamix_word_exceptions[];
+extern const int adamix_word_exception_count;
 extern const adamix_lower_exception adamix_lower_exceptions[];
 extern const int adamix_lower_exception_count;
 

@@ -7,7 +7,7 @@ Needs the Python package `tokenizers` and the shared library of utf8proc.  Usage
 import ctypes
 import sys
 
-from tokenizers import normalizers, pre_tokenizers
+from tokenizers import AddedToken, Tokenizer, models, normalizers, pre_tokenizers
 
 utf8proc = ctypes.CDLL(sys.argv[1] if len(sys.argv) > 1 else "libutf8proc.so.2")
 utf8proc.utf8proc_category_string.restype = ctypes.c_char_p
@@ -23,6 +23,8 @@ def bert(**on):
 CLEAN, STRIP, LOWER = bert(clean_text=True), bert(strip_accents=True), bert(lowercase=True)
 SPLIT = pre_tokenizers.BertPreTokenizer()
 WORDS = pre_tokenizers.ByteLevel(add_prefix_space=False)
+ALONE = Tokenizer(models.WordLevel({"?": 0}, unk_token="?"))
+ALONE.add_tokens([AddedToken("<w>", single_word=True)])
 SPACES = {*range(0x9, 0xE), 0x20, 0x85, 0xA0, 0x1680, *range(0x2000, 0x200B), 0x2028, 0x2029, 0x202F, 0x205F, 0x3000}
 ALWAYS_DROPPED = {0, 0xFFFD}  # whatever their category
 
@@ -55,6 +57,19 @@ def observed_letter(point):
         if len(WORDS.pre_tokenize_str(neighbour + chr(point) + neighbour)) == 1:
             return name
     return "_SPACE"
+
+
+WORD_EXTRAS = {0x200C, 0x200D, *range(0x24B6, 0x24EA), *range(0x1F130, 0x1F14A), *range(0x1F150, 0x1F16A), *range(0x1F170, 0x1F18A)}
+
+
+def expected_word(point):
+    category = utf8proc.utf8proc_category_string(point).decode()
+    return category[0] in "LM" or category in ("Nd", "Nl", "Pc") or point in WORD_EXTRAS
+
+
+def observed_word(point):
+    """A token that stands alone is not found beside a character of a word."""
+    return ALONE.token_to_id("<w>") not in ALONE.encode(chr(point) + "<w>").ids
 
 
 def rows_of(observed, expected, left_out):
@@ -104,4 +119,5 @@ print("/* Made by tests/peer/make_unicode_exceptions.py from utf8proc %s (Unicod
 print('#include "text/unicode.h"')
 table("class", rows_of(observed, expected, SPACES | ALWAYS_DROPPED), lambda is_: f"ADAMIX_CHAR_{is_}")
 table("letter", rows_of(observed_letter, expected_letter, SPACES), lambda is_: f"ADAMIX_LETTER{is_}")
+table("word", rows_of(observed_word, expected_word, set()), lambda is_: str(is_).lower())
 table("lower", lower_rows(), str)
