@@ -30,6 +30,39 @@ status=0
 expect_exit 1 "encode of invalid UTF-8"
 expect_stderr "line 2" "encode of invalid UTF-8"
 
+# Byte-level BPE: as RoBERTa's from its files, as GPT-2's where config.json says so.
+mkdir "$scratch/bpe"
+printf '%s' '{"<s>": 0, "</s>": 1, "a": 2, "b": 3, "\u0120": 4, "\u0120a": 5, "ab": 6}' > "$scratch/bpe/vocab.json"
+printf '#version: 0.2\n\304\240 a\na b\n' > "$scratch/bpe/merges.txt"
+expect_bpe () {
+  status=0
+  printf 'ab a\tba\n' | "$ADAMIX" encode --model "$scratch/bpe" > "$scratch/out" 2> "$scratch/err" || status=$?
+  expect_exit 0 "$1"
+  expect "$1" cmp "$scratch/out" <(echo "$2")
+}
+expect_bpe "BPE of RoBERTa" "0 6 5 1 1 3 2 1"
+echo '{"model_type": "gpt2"}' > "$scratch/bpe/config.json"
+expect_bpe "BPE of GPT-2" "6 5 3 2"
+
+# expect_refused NAME FILE CONTENT MESSAGE - a model folder with nothing but this file is refused.
+expect_refused () {
+  rm -rf "$scratch/foreign"
+  mkdir "$scratch/foreign"
+  printf '%s' "$3" > "$scratch/foreign/$2"
+  run encode --model "$scratch/foreign"
+  expect_exit 1 "$1"
+  expect_one_message "$1"
+  expect_stderr "$4" "$1"
+}
+expect_refused "Unigram" tokenizer.json '{"model": {"type": "Unigram"}}' "tokenizer.json: .* is Unigram"
+expect_refused "WordLevel" tokenizer.json '{"model": {"type": "WordLevel"}}' "is WordLevel"
+expect_refused "a SentencePiece file" sentencepiece.bpe.model 'x' "is Unigram"
+expect_refused "BPE with dropout" tokenizer.json '{"model": {"type": "BPE", "dropout": 0.1}}' '"dropout"'
+expect_refused "BPE with other words" tokenizer.json '{"model": {"type": "BPE"}, "pre_tokenizer": {"type": "Split"}}' \
+  "is Split"
+expect_refused "a vocabulary without merges" vocab.json '{"a": 0}' "merges.txt"
+expect_refused "a tokenizer.json that is cut off" tokenizer.json '{"model": {"type": "BP' "not valid JSON"
+
 run train "${base[@]}" --max-steps 2 --output "$scratch/run"
 expect_exit 0 "train"
 run predict --model "$tiny" --adapter "$scratch/run" --input "$scratch/broken"

@@ -1,5 +1,5 @@
 # tests/unit/text
-EXTRA_DIST += %D%/golden_tokens.h tests/golden/make_tokens.py tests/peer/make_unicode_exceptions.py tests/peer/test_tokens.py
+EXTRA_DIST += %D%/golden_tokens.h tests/golden/make_tokens.py
 
 check_PROGRAMS += tests/unit/text/test_tokenizer
 tests_unit_text_test_tokenizer_SOURCES = %D%/test_tokenizer.c
