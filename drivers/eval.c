@@ -157,10 +157,9 @@ done:
 }
 
 static adamix_err
-open_evaluator (evaluator *e, const eval_config *c, int threads, adamix_log *log)
+open_evaluator (evaluator *e, const eval_config *c, adamix_log *log)
 {
   const int64_t most = ADAMIX_INFERENCE_SEQUENCES;
-  ADAMIX_RETURN_IF (adamix_compute_select (&e->compute, c->gemm, c->kernels, threads));
   ADAMIX_RETURN_IF (adamix_model_open (&e->model, c->model, &e->compute));
   ADAMIX_RETURN_IF (adamix_tokenizer_open (&e->tokenizer, c->model));
   ADAMIX_RETURN_IF (adamix_adapter_open (&e->config[0], &e->module[0], c->adapter, false, e->model, most));
@@ -168,8 +167,7 @@ open_evaluator (evaluator *e, const eval_config *c, int threads, adamix_log *log
     ADAMIX_RETURN_IF (adamix_adapter_open (&e->config[1], &e->module[1], c->adapter, true, e->model, most));
   ADAMIX_RETURN_IF (choose_modes (c->inference, e->config[1].has_bank ? e->config[1].shape.experts : 0,
                                   (uint64_t) c->seed, &e->modes, &e->count));
-  ADAMIX_RETURN_IF (read_data (e, c, log));
-  return adamix_model_pack (e->model, false);
+  return read_data (e, c, log);
 }
 
 static void
@@ -249,8 +247,12 @@ driver_eval (const driver_command *self, int argc, char **argv)
   ADAMIX_TRY (driver_require (self, "adapter", config.adapter));
   ADAMIX_TRY (driver_refuse_same (config.file, config.output));
   adamix_log *log = driver_session_log (&session);
-  err = open_evaluator (&evaluator, &config, config.threads ? (int) config.threads : session.cores, log);
+  const int threads = config.threads ? (int) config.threads : session.cores;
+  err = adamix_compute_select (&evaluator.compute, config.gemm, config.kernels, threads);
   ADAMIX_TRY (adamix_comm_agree (&session.world, err));
+  ADAMIX_TRY (adamix_compute_agree (&evaluator.compute, &session.world));
+  ADAMIX_TRY (adamix_comm_agree (&session.world, open_evaluator (&evaluator, &config, log)));
+  ADAMIX_TRY (adamix_model_pack_node (evaluator.model, &session.world, false));
   for (int64_t m = 0; m < evaluator.count; m++)
     ADAMIX_TRY (evaluate_mode (&evaluator, &session.world, &evaluator.modes[m]));
   if (session.world.rank == 0) {

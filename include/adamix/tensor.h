@@ -7,7 +7,7 @@
 #ifndef ADAMIX_TENSOR_H
 #define ADAMIX_TENSOR_H
 
-#include <adamix/base.h>
+#include <adamix/comm.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -258,6 +258,9 @@ typedef struct adamix_compute {
 
 /* threads 0: as many as OpenMP would take.  Sets the number of OpenMP threads and keeps the BLAS single-threaded. */
 adamix_err adamix_compute_select (adamix_compute *out, const char *gemm, const char *isa, int threads);
+/* Use the best kernels that the CPUs of all ranks have, so that ranks which hold the same values update them to the same
+ * bits on nodes of different kinds.  Collective over comm.  Errors: EMPI. */
+adamix_err adamix_compute_agree (adamix_compute *compute, adamix_comm *comm);
 
 #ifdef __cplusplus
 }

@@ -161,7 +161,7 @@ adamix_model_pack_node (adamix_model *model, adamix_comm *world, bool backward)
   ADAMIX_TRY (adamix_comm_agree (world, err));
   ADAMIX_TRY (adamix_node_memory_create (&model->packed, world, bytes));
   /* Agreeing is also where each waits for the others' shares. */
-  ADAMIX_TRY (adamix_comm_agree (&model->packed.node, pack_jobs (model, job, jobs)));
+  ADAMIX_TRY (adamix_comm_agree (world, pack_jobs (model, job, jobs)));
 done:
   free (job);
   return err;

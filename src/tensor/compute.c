@@ -1,4 +1,5 @@
 #include "tensor/gemm_backend.h"
+#include "tensor/kernels.h"
 
 #include <omp.h>
 
@@ -11,5 +12,14 @@ adamix_compute_select (adamix_compute *out, const char *gemm, const char *isa, i
   omp_set_num_threads (compute.threads);
   adamix_gemm_blas_one_thread ();
   *out = compute;
+  return ADAMIX_OK;
+}
+
+adamix_err
+adamix_compute_agree (adamix_compute *compute, adamix_comm *comm)
+{
+  double place = adamix_kernels_place (compute->kernels);
+  ADAMIX_RETURN_IF (adamix_comm_max_f64 (comm, &place, 1));
+  compute->kernels = adamix_kernels_at ((int) place);
   return ADAMIX_OK;
 }

@@ -54,6 +54,20 @@ adamix_kernels_select (const adamix_kernels **out, const char *isa)
   return adamix_err_set (ADAMIX_EUSAGE, "kernels \"%s\" are unknown: use auto, reference, avx2 or avx512", isa);
 }
 
+int
+adamix_kernels_place (const adamix_kernels *kernels)
+{
+  int place = 0;
+  while (TABLE[place].kernels != kernels) place++;
+  return place;
+}
+
+const adamix_kernels *
+adamix_kernels_at (int place)
+{
+  return TABLE[place].kernels;
+}
+
 size_t
 adamix_attention_scratch (int64_t n, int64_t d)
 {

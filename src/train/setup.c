@@ -137,7 +137,6 @@ static adamix_err
 open_inputs (adamix_run *run)
 {
   const adamix_train_config *c = run->config;
-  ADAMIX_RETURN_IF (adamix_compute_select (&run->compute, c->gemm, c->kernels, run->args->threads));
   ADAMIX_RETURN_IF (adamix_train_config_task (c, &run->task));
   ADAMIX_RETURN_IF (adamix_model_open (&run->model, c->model, &run->compute));
   ADAMIX_RETURN_IF (choose_pool (run));
@@ -312,6 +311,8 @@ adamix_run_open (adamix_run *run, const adamix_train_args *args, bool *finished)
   *run = (adamix_run){ .args = args, .config = c, .method = adamix_method_find (c->method), .lock = -1 };
   run->route = adamix_route_policy_find (c->route);
   *finished = false;
+  ADAMIX_TRY (adamix_comm_agree (world, adamix_compute_select (&run->compute, c->gemm, c->kernels, args->threads)));
+  ADAMIX_TRY (adamix_compute_agree (&run->compute, world));
   ADAMIX_TRY (adamix_comm_agree (world, open_inputs (run)));
   ADAMIX_TRY (prepare_folder (run, finished));
   if (*finished) goto done;

@@ -57,6 +57,14 @@ expect "rotation begins with its first period's end" \
 expect "rotation changes who trains what" \
   bash -c "! cmp -s '$scratch/still/merged/adapter.safetensors' '$scratch/whole-3/merged/adapter.safetensors'"
 
+# Ranks whose processors differ use the kernels that both have: what they update alike stays alike to the bit.
+mixed=("${common[@]}" --placement replicated --save-every 5 --output "$scratch/mixed")
+status=0
+"$MPIRUN" -n 1 "$ADAMIX" train "${mixed[@]}" --kernels auto : -n 1 "$ADAMIX" train "${mixed[@]}" --kernels reference \
+  > "$scratch/out" 2> "$scratch/err" || status=$?
+expect_exit 0 "ranks with unlike kernels"
+expect "ranks with unlike kernels: both use the lesser" grep -q '"isa": "reference"' "$scratch/mixed/run.json"
+
 # Evaluation over ranks is that of one.
 run eval --model "$tiny" --adapter "$scratch/whole-3" --file "$scratch/dev.tsv" --output "$scratch/eval-1.json"
 run_ranks 3 eval --model "$tiny" --adapter "$scratch/whole-3" --file "$scratch/dev.tsv" --output "$scratch/eval-3.json"
