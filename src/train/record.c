@@ -83,6 +83,44 @@ model_json (const adamix_model *model)
                     (json_int_t) adamix_model_parameters (model));
 }
 
+/* What the bits of a run depend on beside its options: members of run.json, in an object of it or at its top. */
+static const struct {
+  const char *object, *key, *what;
+} circumstances[] = { { NULL, "revision", "revision" },
+                      { "kernels", "isa", "kernels" },
+                      { "kernels", "gemm", "GEMM" },
+                      { NULL, "ranks", "number of ranks" } };
+
+/* With ordered sums and one group of ranks their number does not show. */
+static bool
+ranks_show (const adamix_record *r)
+{
+  return !r->args->config->reproducible || r->placement->groups > 1;
+}
+
+/* A run that goes on under other circumstances than it began with is right, but has other bits. */
+static void
+warn_changes (const adamix_record *r, const char *path, const json_t *now)
+{
+  json_t *before;
+  if (adamix_json_load (&before, path) != ADAMIX_OK) return;
+  for (size_t i = 0; i < sizeof circumstances / sizeof *circumstances; i++) {
+    const char *object = circumstances[i].object, *key = circumstances[i].key;
+    const json_t *old = json_object_get (object ? json_object_get (before, object) : before, key);
+    const json_t *new = json_object_get (object ? json_object_get (now, object) : now, key);
+    if (!old || json_equal (old, new) || (strcmp (key, "ranks") == 0 && !ranks_show (r))) continue;
+    char *was = json_dumps (old, JSON_ENCODE_ANY), *is = json_dumps (new, JSON_ENCODE_ANY);
+    if (was && is)
+      adamix_log_warn (r->args->log,
+                       "--resume: the %s is %s now and was %s: the numbers will not be those of an "
+                       "uninterrupted run to the last bit",
+                       circumstances[i].what, is, was);
+    free (was);
+    free (is);
+  }
+  json_decref (before);
+}
+
 adamix_err
 adamix_record_write (const adamix_record *r)
 {
@@ -104,6 +142,7 @@ adamix_record_write (const adamix_record *r)
   json_object_set_new (used, "experts-per-rank", json_integer (r->args->config->experts_per_rank));
   json_object_set_new (used, "threads", json_integer (r->args->threads));
   ADAMIX_TRY (adamix_path_join (&path, r->args->config->output, FILE_RUN_RECORD));
+  if (r->resumed) warn_changes (r, path, json);
   ADAMIX_TRY (adamix_json_store (json, path, false));
 done:
   free (path);

@@ -263,7 +263,8 @@ open_files (adamix_run *run)
                            .data = run->data,
                            .order = &run->plan.prescribed.hash,
                            .routes = &run->routes.hash,
-                           .labels = &run->labels };
+                           .labels = &run->labels,
+                           .resumed = run->snapshot.step > 0 };
   ADAMIX_RETURN_IF (adamix_record_write (&record));
   return adamix_metrics_open (&run->metrics, run->config->output, run->snapshot.step);
 }

@@ -119,8 +119,10 @@ typedef struct adamix_record {
   const adamix_dataset *data;          /* [ADAMIX_SPLITS]; one that is not there has no examples */
   const adamix_sha256 *order, *routes; /* of the files that prescribe them; "" without one */
   const adamix_labels *labels;
+  bool resumed; /* from a checkpoint */
 } adamix_record;
-/* RUN/run.json.  Local: one rank does it. */
+/* RUN/run.json.  Where a resumed run goes on with other ranks, kernels or another revision, warn of it.  Local: one rank
+ * does it. */
 adamix_err adamix_record_write (const adamix_record *record);
 
 /* RUN/metrics.jsonl: opened for the rank that writes, cut behind `step` (0: empty). */
