@@ -33,3 +33,9 @@ tests_mpi_model_test_packed_SOURCES = %D%/model/test_packed.c
 tests_mpi_model_test_packed_CPPFLAGS = $(mpi_CPPFLAGS)
 tests_mpi_model_test_packed_LDADD = $(mpi_LDADD)
 TESTS += tests/mpi/model/test_packed
+
+check_PROGRAMS += tests/mpi/train/test_rotation
+tests_mpi_train_test_rotation_SOURCES = %D%/train/test_rotation.c
+tests_mpi_train_test_rotation_CPPFLAGS = $(mpi_CPPFLAGS)
+tests_mpi_train_test_rotation_LDADD = $(mpi_LDADD)
+TESTS += tests/mpi/train/test_rotation
