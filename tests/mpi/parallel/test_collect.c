@@ -1,6 +1,8 @@
 /* Experts of all ranks brought together, cut apart again, merged: the same bits on every number of ranks. */
 #include <adamix/merge.h>
 
+#include <math.h>
+
 #include "parallel/workload.h"
 
 static bool
@@ -91,6 +93,30 @@ check_rotation (const char *label, adamix_placement *placement, const adamix_ban
   bank_fixture_close (&together);
 }
 
+/* One bit that only one of the ranks has is noticed by all of them; what ranks need not share may differ. */
+static void
+check_verify (const char *label, adamix_placement *placement, bank_fixture *mine)
+{
+  const adamix_comm *world = placement->world;
+  const struct {
+    const adamix_params *set;
+    bool spoil;   /* this rank's copy */
+    bool noticed; /* by the world */
+  } cases[] = { { &mine->shared, false, false },
+                { &mine->shared, world->rank == world->size - 1, world->size > 1 && mine->shared.count > 0 },
+                { &mine->experts, placement->group.rank == 1,
+                  world->size > placement->groups && mine->experts.count > 0 } };
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    float *last = cases[i].set->count ? &cases[i].set->row[cases[i].set->rows - 1].value[0] : NULL,
+          kept = last ? *last : 0;
+    if (last && cases[i].spoil) *last = nextafterf (kept, 2);
+    adamix_err err = adamix_exchange_verify (placement, &mine->shared, &mine->experts);
+    workload_expect (err == (cases[i].noticed ? ADAMIX_ENUMERIC : ADAMIX_OK), "%s, comparison %d: status %d", label,
+                     (int) i, err);
+    if (last) *last = kept;
+  }
+}
+
 static void
 check_case (const workload_case *c, adamix_comm *world)
 {
@@ -116,6 +142,7 @@ check_case (const workload_case *c, adamix_comm *world)
   check_numbers (label, &placement, &shape, &mine, &all);
   check_merge (label, &shape, &together);
   check_rotation (label, &placement, &shape, &mine, &all);
+  check_verify (label, &placement, &mine);
   memset (all.experts.values, 0, (size_t) all.experts.count * sizeof (float));
   must (adamix_exchange_select (&together.experts, together.experts.values, false, &all.experts, all.experts.values));
   workload_expect (same_values (&together.experts, &all.experts), "%s: select loses values", label);
