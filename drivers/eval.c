@@ -6,7 +6,7 @@
 
 typedef struct eval_config {
   const char *model, *adapter, *task, *data, *file, *text_column, *pair_column, *label_column, *inference, *output,
-      *gemm, *kernels;
+      *gemm, *kernels, *precision;
   int split;
   int64_t threads, seed;
 } eval_config;
@@ -30,6 +30,8 @@ static const adamix_option table[] = {
   { "seed", ADAMIX_OPTION_INTEGER, AT (seed), "0", NULL, 0, 9007199254740992.0, "N", "seed of random routes" },
   { "output", ADAMIX_OPTION_STRING, AT (output), NULL, NULL, 0, 0, "FILE", "also write the results as JSON" },
   { "gemm", ADAMIX_OPTION_STRING, AT (gemm), "auto", NULL, 0, 0, "auto|blas|onednn", "GEMM backend" },
+  { "precision", ADAMIX_OPTION_STRING, AT (precision), "fp32", NULL, 0, 0, "fp32|bf16",
+    "arithmetic of the frozen GEMMs" },
   { "kernels", ADAMIX_OPTION_STRING, AT (kernels), "auto", NULL, 0, 0, "auto|reference|avx2|avx512",
     "element kernels" },
   { "threads", ADAMIX_OPTION_INTEGER, AT (threads), "0", NULL, 0, 4096, "N", "threads a rank; 0: the cores there are" },
@@ -249,6 +251,7 @@ driver_eval (const driver_command *self, int argc, char **argv)
   adamix_log *log = driver_session_log (&session);
   const int threads = config.threads ? (int) config.threads : session.cores;
   err = adamix_compute_select (&evaluator.compute, config.gemm, config.kernels, threads);
+  if (!err) err = adamix_compute_precision (&evaluator.compute, config.precision);
   ADAMIX_TRY (adamix_comm_agree (&session.world, err));
   ADAMIX_TRY (adamix_compute_agree (&evaluator.compute, &session.world));
   ADAMIX_TRY (adamix_comm_agree (&session.world, open_evaluator (&evaluator, &config, log)));

@@ -7,7 +7,7 @@
 #include <unistd.h>
 
 typedef struct predict_config {
-  const char *model, *adapter, *input, *output, *gemm, *kernels;
+  const char *model, *adapter, *input, *output, *gemm, *kernels, *precision;
   int64_t threads;
 } predict_config;
 
@@ -19,6 +19,8 @@ static const adamix_option table[] = {
     "text, one a line, a pair by tab; -: standard input" },
   { "output", ADAMIX_OPTION_STRING, AT (output), "-", NULL, 0, 0, "FILE", "JSON lines; -: standard output" },
   { "gemm", ADAMIX_OPTION_STRING, AT (gemm), "auto", NULL, 0, 0, "auto|blas|onednn", "GEMM backend" },
+  { "precision", ADAMIX_OPTION_STRING, AT (precision), "fp32", NULL, 0, 0, "fp32|bf16",
+    "arithmetic of the frozen GEMMs" },
   { "kernels", ADAMIX_OPTION_STRING, AT (kernels), "auto", NULL, 0, 0, "auto|reference|avx2|avx512",
     "element kernels" },
   { "threads", ADAMIX_OPTION_INTEGER, AT (threads), "0", NULL, 0, 4096, "N", "threads; 0: the cores there are" },
@@ -71,6 +73,7 @@ open_predictor (predictor *out, const predict_config *c, int threads)
 {
   const int64_t most = ADAMIX_INFERENCE_SEQUENCES;
   ADAMIX_RETURN_IF (adamix_compute_select (&out->compute, c->gemm, c->kernels, threads));
+  ADAMIX_RETURN_IF (adamix_compute_precision (&out->compute, c->precision));
   ADAMIX_RETURN_IF (adamix_model_open (&out->model, c->model, &out->compute));
   ADAMIX_RETURN_IF (adamix_tokenizer_open (&out->tokenizer, c->model));
   ADAMIX_RETURN_IF (adamix_adapter_open (&out->adapter, &out->module, c->adapter, false, out->model, most));

@@ -114,6 +114,8 @@ typedef struct adamix_gemm_backend adamix_gemm_backend;
  * that this build or CPU lacks; both name what there is. */
 adamix_err adamix_gemm_select (const adamix_gemm_backend **out, const char *name);
 const char *adamix_gemm_name (const adamix_gemm_backend *backend);
+/* "fp32", or "bf16": x and W are rounded to bf16 (to nearest, ties to even), products summed in fp32. */
+const char *adamix_gemm_precision (const adamix_gemm_backend *backend);
 
 /* C [m,n] = alpha op(A) op(B) + beta C, row-major with leading dimensions; op is transposition where trans is set. */
 typedef struct adamix_gemm_args {
@@ -161,9 +163,11 @@ void adamix_linear_destroy (adamix_linear *linear);
  * x and y are contiguous (stride = cols) and have room for rows rounded up to ADAMIX_ROW_BLOCK rows; the rows above T
  * may be overwritten with anything finite.  Errors: ESHAPE. */
 #define ADAMIX_ROW_BLOCK 64
-adamix_err adamix_linear_forward (const adamix_linear *linear, adamix_view x, adamix_view y);
+adamix_err adamix_linear_forward (const adamix_linear *linear, adamix_view x, adamix_view y, void *narrow);
 /* dx [T,K] = dy [T,N] W. */
-adamix_err adamix_linear_backward_input (const adamix_linear *linear, adamix_view dy, adamix_view dx);
+adamix_err adamix_linear_backward_input (const adamix_linear *linear, adamix_view dy, adamix_view dx, void *narrow);
+/* Bytes of `narrow`, where the two above put a rounded copy of x [rows,cols]: 0, and NULL then does, for fp32. */
+size_t adamix_gemm_narrow_bytes (const adamix_gemm_backend *backend, int64_t rows, int64_t cols);
 /* dW [N,K] += dy^T x and db [N] += column sums of dy; either may be NULL. */
 adamix_err adamix_linear_backward_weight (const adamix_gemm_backend *backend, adamix_view dy, adamix_view x, float *dw,
                                           float *db);
@@ -233,6 +237,8 @@ typedef struct adamix_kernels {
   /* dq, dk, dv [n,D] (row stride d_stride) from dout; everything else is computed again. */
   void (*attention_backward) (const adamix_attention_head *head, const float *dout, int64_t dout_stride, float *dq,
                               float *dk, float *dv, int64_t d_stride);
+  /* y[i] = x[i] rounded to bf16: to nearest, ties to even; a NaN stays one. */
+  void (*to_bf16) (int64_t n, const float *x, uint16_t *y);
   /* y += a x; y = a x; sum of squares in fp64. */
   void (*axpy) (int64_t n, float a, const float *x, float *y);
   void (*scale) (int64_t n, float a, float *x);
@@ -251,13 +257,17 @@ adamix_err adamix_kernels_select (const adamix_kernels **out, const char *isa);
 
 /* How tensors are computed in this process: handed down to model, adapt and train. */
 typedef struct adamix_compute {
-  const adamix_gemm_backend *gemm;
+  const adamix_gemm_backend *gemm;   /* fp32 */
+  const adamix_gemm_backend *frozen; /* of the backbone's linear layers: gemm, or that of a lower precision */
   const adamix_kernels *kernels;
   int threads;
 } adamix_compute;
 
 /* threads 0: as many as OpenMP would take.  Sets the number of OpenMP threads and keeps the BLAS single-threaded. */
 adamix_err adamix_compute_select (adamix_compute *out, const char *gemm, const char *isa, int threads);
+/* Let the frozen linear layers multiply in "fp32" or "bf16".  Errors: EUNSUPPORTED where this CPU or `gemm` has no bf16
+ * GEMM, EUSAGE for another name; both name what there is. */
+adamix_err adamix_compute_precision (adamix_compute *compute, const char *precision);
 /* Use the best kernels that the CPUs of all ranks have, so that ranks which hold the same values update them to the same
  * bits on nodes of different kinds.  Collective over comm.  Errors: EMPI. */
 adamix_err adamix_compute_agree (adamix_compute *compute, adamix_comm *comm);

@@ -71,7 +71,7 @@ adamix_embeddings_forward (const adamix_model *model, adamix_workspace *workspac
   if (embedded == y) return ADAMIX_OK;
   return adamix_linear_forward (adamix_model_linear (model, ADAMIX_OUTSIDE, ADAMIX_LINEAR_PROJECTION),
                                 adamix_view_of (embedded, rows, model->config.embedding),
-                                adamix_view_of (y, rows, model->config.hidden));
+                                adamix_view_of (y, rows, model->config.hidden), NULL);
 }
 
 /* ---- backward ---------------------------------------------------------------------------------------------------------- */
@@ -92,7 +92,7 @@ project_backward (const adamix_model *model, adamix_workspace *workspace, int64_
   ADAMIX_RETURN_IF (adamix_linear_gradients (model, ADAMIX_OUTSIDE, ADAMIX_LINEAR_PROJECTION, dy,
                                              adamix_view_of (workspace->embedded, rows, E)));
   return adamix_linear_backward_input (adamix_model_linear (model, ADAMIX_OUTSIDE, ADAMIX_LINEAR_PROJECTION), dy,
-                                       adamix_view_of (*d, rows, E));
+                                       adamix_view_of (*d, rows, E), NULL);
 }
 
 /* The passes share what was embedded: their gradients, each through its own mask, meet in the rows of pass 0. */

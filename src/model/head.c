@@ -234,8 +234,8 @@ pool_first (const adamix_head *head, const adamix_forward_args *args, adamix_vie
   if (head->own_dense)
     ADAMIX_RETURN_IF (own_forward (head, &head->dense, n, head->first, head->pre));
   else
-    ADAMIX_RETURN_IF (
-        adamix_linear_forward (pooler_of (head), adamix_view_of (head->first, n, H), adamix_view_of (head->pre, n, H)));
+    ADAMIX_RETURN_IF (adamix_linear_forward (pooler_of (head), adamix_view_of (head->first, n, H),
+                                             adamix_view_of (head->pre, n, H), NULL));
   head->compute->kernels->activate[head->row.activation](n * H, head->pre, head->pooled);
   return ADAMIX_OK;
 }
@@ -277,7 +277,7 @@ dense_backward (const adamix_head *head, adamix_view d, float *dfirst)
   if (head->own_dense) return own_backward (head, &head->dense, d, head->first, dfirst);
   ADAMIX_RETURN_IF (adamix_linear_gradients (head->model, ADAMIX_OUTSIDE, ADAMIX_LINEAR_POOLER, d,
                                              adamix_view_of (head->first, n, H)));
-  return dfirst ? adamix_linear_backward_input (pooler_of (head), d, adamix_view_of (dfirst, n, H)) : ADAMIX_OK;
+  return dfirst ? adamix_linear_backward_input (pooler_of (head), d, adamix_view_of (dfirst, n, H), NULL) : ADAMIX_OK;
 }
 
 static adamix_err

@@ -50,7 +50,7 @@ static adamix_err
 linear (const layer_run *run, adamix_linear_kind kind, float *x, int64_t cols, float *y, int64_t outputs)
 {
   return adamix_linear_forward (adamix_model_linear (run->model, run->layer, kind), adamix_view_of (x, run->rows, cols),
-                                adamix_view_of (y, run->rows, outputs));
+                                adamix_view_of (y, run->rows, outputs), run->workspace->narrow);
 }
 
 /* dy [rows,outputs] to dx [rows,cols]; x [rows,cols] is read only where the weights train. */
@@ -63,7 +63,7 @@ linear_backward (const layer_run *run, adamix_linear_kind kind, float *x, int64_
     ADAMIX_RETURN_IF (
         adamix_linear_gradients (run->model, run->layer, kind, dy_view, adamix_view_of (x, run->rows, cols)));
   return adamix_linear_backward_input (adamix_model_linear (run->model, run->layer, kind), dy_view,
-                                       adamix_view_of (dx, run->rows, cols));
+                                       adamix_view_of (dx, run->rows, cols), run->workspace->narrow);
 }
 
 static void

@@ -195,8 +195,9 @@ struct adamix_workspace {
   float *embedding_xhat, *embedding_rstd, *embedding_gradient; /* [T,E], [T], [T,E] where the backbone trains */
   float *x, *y, *dense;                                        /* [rows,H] shared buffers */
   float *wide;                                                 /* [rows, max (F, 3H)] */
-  float *rstd;                                                 /* [rows] */
-  float *gradient;                                             /* [rows,H] */
+  void *narrow;     /* [rows, max (F, 3H)] input of a linear layer in the dtype it multiplies; NULL for fp32 */
+  float *rstd;      /* [rows] */
+  float *gradient;  /* [rows,H] */
   float *norm_sums; /* [blocks, 2 max (H, E)] partial sums of d gamma and d beta */
   float *scratch;   /* [threads * scratch_stride] for attention */
   int64_t scratch_stride;

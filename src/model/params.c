@@ -67,6 +67,7 @@ typedef struct linear_job {
   adamix_linear_source source;
   int64_t rows;
   bool trainable;
+  const adamix_gemm_backend *backend;
 } linear_job;
 
 static linear_job
@@ -84,6 +85,9 @@ job_of (const adamix_model *model, int64_t layer, int kind)
     job.rows += weight->shape[0];
     job.trainable = job.trainable || weight->param >= 0 || bias->param >= 0;
   }
+  /* What stands outside the layers is small, and what trains is kept in fp32. */
+  const bool low = kind < ADAMIX_LINEARS_IN_LAYER && !job.trainable;
+  job.backend = low ? model->compute->frozen : model->compute->gemm;
   return job;
 }
 
@@ -112,7 +116,7 @@ adamix_model_pack (adamix_model *model, bool backward)
   ADAMIX_TRY (list_jobs (model, &job, &jobs));
   for (int64_t i = 0; i < jobs; ++i)
     if (!*job[i].linear)
-      ADAMIX_TRY (adamix_linear_create (job[i].linear, model->compute->gemm, &job[i].source, backward));
+      ADAMIX_TRY (adamix_linear_create (job[i].linear, job[i].backend, &job[i].source, backward));
     else if (job[i].trainable)
       ADAMIX_TRY (adamix_linear_repack (*job[i].linear, &job[i].source));
 done:
@@ -122,12 +126,11 @@ done:
 
 /* Plan all layers; *bytes is what they take together. */
 static adamix_err
-plan_jobs (const adamix_model *model, const linear_job *job, int64_t jobs, bool backward, size_t *bytes)
+plan_jobs (const linear_job *job, int64_t jobs, bool backward, size_t *bytes)
 {
   *bytes = 0;
   for (int64_t i = 0; i < jobs; ++i) {
-    ADAMIX_RETURN_IF (
-        adamix_linear_plan (job[i].linear, model->compute->gemm, job[i].rows, job[i].source.cols, backward));
+    ADAMIX_RETURN_IF (adamix_linear_plan (job[i].linear, job[i].backend, job[i].rows, job[i].source.cols, backward));
     *bytes += adamix_linear_bytes (*job[i].linear);
   }
   return ADAMIX_OK;
@@ -157,7 +160,7 @@ adamix_model_pack_node (adamix_model *model, adamix_comm *world, bool backward)
   size_t bytes = 0;
   if (model->trainable != ADAMIX_TRAIN_NONE) return adamix_comm_agree (world, adamix_model_pack (model, backward));
   err = list_jobs (model, &job, &jobs);
-  if (!err) err = plan_jobs (model, job, jobs, backward, &bytes);
+  if (!err) err = plan_jobs (job, jobs, backward, &bytes);
   ADAMIX_TRY (adamix_comm_agree (world, err));
   ADAMIX_TRY (adamix_node_memory_create (&model->packed, world, bytes));
   /* Agreeing is also where each waits for the others' shares. */

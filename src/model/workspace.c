@@ -61,6 +61,8 @@ plan (adamix_workspace *workspace, adamix_arena *arena, const adamix_model *mode
   workspace->y = adamix_arena_take (arena, rows * H, sizeof (float));
   workspace->dense = adamix_arena_take (arena, rows * H, sizeof (float));
   workspace->wide = adamix_arena_take (arena, rows * width, sizeof (float));
+  const size_t narrow = adamix_gemm_narrow_bytes (model->compute->frozen, rows, width);
+  workspace->narrow = narrow ? adamix_arena_take (arena, (int64_t) narrow, 1) : NULL;
   workspace->rstd = adamix_arena_take (arena, rows, sizeof (float));
   workspace->scratch = adamix_arena_take (arena, workspace->scratch_stride * model->compute->threads, sizeof (float));
   workspace->gradient = own_or (arena, size->backward, NULL, rows, H);

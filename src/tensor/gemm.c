@@ -39,6 +39,30 @@ adamix_gemm_name (const adamix_gemm_backend *backend)
   return backend->name;
 }
 
+const char *
+adamix_gemm_precision (const adamix_gemm_backend *backend)
+{
+  return backend->precision;
+}
+
+adamix_err
+adamix_gemm_lower (const adamix_gemm_backend **out, const adamix_gemm_backend *gemm, const char *precision)
+{
+  *out = gemm;
+  if (strcmp (precision, gemm->precision) == 0) return ADAMIX_OK;
+  if (strcmp (precision, "bf16") != 0)
+    return adamix_err_set (ADAMIX_EUSAGE, "--precision: '%s' is not one of fp32|bf16", precision);
+#ifdef HAVE_DNNL
+  if (gemm == &adamix_gemm_onednn && adamix_gemm_onednn_has_bf16 ()) {
+    *out = &adamix_gemm_onednn_bf16;
+    return ADAMIX_OK;
+  }
+#endif
+  const bool library = gemm == BACKENDS[0] && BACKENDS_COUNT > 1;
+  return adamix_err_set (ADAMIX_EUNSUPPORTED, "--precision bf16: %s%s has no bf16 GEMM; use --precision fp32",
+                         library ? "this CPU" : "the GEMM backend ", library ? "" : gemm->name);
+}
+
 /* Blocks of C along its longer side: wide enough for the library to reach its rate, enough of them for the threads.
  * The choice looks at the shape alone, so results do not depend on the number of threads. */
 #define SHORT_SIDE  256

@@ -10,11 +10,13 @@
 typedef struct adamix_packed {
   int64_t k, n, width, parts;
   bool transposed; /* what B is packed from: [N,K], else [K,N] */
-  int threads;     /* at most so many run at once, numbered from 0 */
+  adamix_dtype operand;
+  int threads; /* at most so many run at once, numbered from 0 */
 } adamix_packed;
 
 struct adamix_gemm_backend {
-  const char *name;
+  const char *name, *precision; /* as in --gemm and --precision */
+  adamix_dtype operand;         /* of x and B where they are multiplied; y, bias and sums are fp32 */
   /* C = alpha op(A) op(B) + beta C with m, n, k > 0. */
   adamix_err (*multiply) (const adamix_gemm_args *args);
   /* `shape` is copied.  B and bias have no place yet. */
@@ -25,12 +27,22 @@ struct adamix_gemm_backend {
   adamix_err (*place) (adamix_packed *packed, void *memory);
   /* B from `matrix`, row-major [K,N] or, if transposed, [N,K]; `bias` [N]. */
   adamix_err (*fill) (adamix_packed *packed, const float *matrix, const float *bias);
-  /* One unit: `rows` <= ADAMIX_ROW_BLOCK rows of x [.,K] and y [.,N], contiguous, against column block `part`. */
-  adamix_err (*run) (const adamix_packed *packed, int thread, int64_t part, int64_t rows, const float *x, float *y);
+  /* out[i] = x[i] rounded to the operand's dtype, i < n; NULL where that is fp32. */
+  void (*narrow) (const adamix_packed *packed, int64_t n, const float *x, void *out);
+  /* One unit: `rows` <= ADAMIX_ROW_BLOCK rows of x [.,K] (operand's dtype) and y [.,N], contiguous, against column block
+   * `part`. */
+  adamix_err (*run) (const adamix_packed *packed, int thread, int64_t part, int64_t rows, const void *x, float *y);
   void (*destroy) (adamix_packed *packed);
 };
 
-extern const adamix_gemm_backend adamix_gemm_onednn, adamix_gemm_blas;
+extern const adamix_gemm_backend adamix_gemm_onednn, adamix_gemm_onednn_bf16, adamix_gemm_blas;
+
+/* The backend that multiplies in `precision` with the library of `gemm`: that one itself for "fp32".
+ * Errors: EUNSUPPORTED, EUSAGE. */
+adamix_err adamix_gemm_lower (const adamix_gemm_backend **out, const adamix_gemm_backend *gemm, const char *precision);
+
+/* Does oneDNN multiply bf16 with the CPU's own instructions? */
+bool adamix_gemm_onednn_has_bf16 (void);
 
 /* OpenBLAS would start threads of its own under ours. */
 void adamix_gemm_blas_one_thread (void);

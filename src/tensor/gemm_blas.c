@@ -68,7 +68,7 @@ fill (adamix_packed *packed, const float *matrix, const float *bias)
 }
 
 static adamix_err
-run (const adamix_packed *packed, int thread, int64_t part, int64_t rows, const float *x, float *y)
+run (const adamix_packed *packed, int thread, int64_t part, int64_t rows, const void *x, float *y)
 {
   (void) thread;
   const blas_packed *self = (const blas_packed *) packed;
@@ -91,6 +91,8 @@ run (const adamix_packed *packed, int thread, int64_t part, int64_t rows, const 
 
 const adamix_gemm_backend adamix_gemm_blas = {
   .name = "blas",
+  .precision = "fp32",
+  .operand = ADAMIX_DTYPE_F32,
   .multiply = multiply,
   .create = create,
   .bytes = bytes,

@@ -2,6 +2,7 @@
  * weights reordered once into the layout that the primitive asks for; memory objects a thread, since they hold the
  * addresses of the call. */
 #include "tensor/gemm_backend.h"
+#include "tensor/kernels.h"
 
 #include <dnnl.h>
 #include <omp.h>
@@ -18,6 +19,7 @@ typedef struct {
 
 typedef struct {
   adamix_packed shape;
+  const adamix_kernels *kernels;
   dnnl_engine_t engine;
   dnnl_primitive_t primitive[HEIGHTS];
   dnnl_memory_desc_t weight_format;
@@ -83,13 +85,20 @@ destroy (adamix_packed *packed)
 }
 
 static adamix_err
-matrix_desc (dnnl_memory_desc_t *out, int64_t rows, int64_t cols, int64_t row_stride, int64_t col_stride)
+matrix_desc (dnnl_memory_desc_t *out, dnnl_data_type_t type, int64_t rows, int64_t cols, int64_t row_stride,
+             int64_t col_stride)
 {
   adamix_err err = ADAMIX_OK;
   dnnl_dims_t dims = { rows, cols }, strides = { row_stride, col_stride };
-  TRY_DNNL (dnnl_memory_desc_init_by_strides (out, 2, dims, dnnl_f32, strides));
+  TRY_DNNL (dnnl_memory_desc_init_by_strides (out, 2, dims, type, strides));
 done:
   return err;
+}
+
+static dnnl_data_type_t
+operand_of (const adamix_packed *shape)
+{
+  return shape->operand == ADAMIX_DTYPE_BF16 ? dnnl_bf16 : dnnl_f32;
 }
 
 /* The primitive of one height.  The tallest comes first and chooses the layout of the weights; the others take it. */
@@ -105,11 +114,12 @@ create_height (onednn_packed *self, int h)
   int64_t rows = (h + 1) * ROW_STEP;
   dnnl_dims_t weight_dims = { shape->k, shape->width };
 
-  ADAMIX_TRY (matrix_desc (&x, rows, shape->k, shape->k, 1));
-  ADAMIX_TRY (matrix_desc (&y, rows, shape->width, shape->n, 1));
-  ADAMIX_TRY (matrix_desc (&bias, 1, shape->width, shape->width, 1));
+  ADAMIX_TRY (matrix_desc (&x, operand_of (shape), rows, shape->k, shape->k, 1));
+  ADAMIX_TRY (matrix_desc (&y, dnnl_f32, rows, shape->width, shape->n, 1));
+  ADAMIX_TRY (matrix_desc (&bias, dnnl_f32, 1, shape->width, shape->width, 1));
   if (h == HEIGHTS - 1)
-    TRY_DNNL (dnnl_memory_desc_init_by_tag (&self->weight_format, 2, weight_dims, dnnl_f32, dnnl_format_tag_any));
+    TRY_DNNL (
+        dnnl_memory_desc_init_by_tag (&self->weight_format, 2, weight_dims, operand_of (shape), dnnl_format_tag_any));
   TRY_DNNL (dnnl_primitive_attr_create (&attr));
   TRY_DNNL (dnnl_primitive_attr_set_scratchpad_mode (attr, dnnl_scratchpad_mode_user));
   TRY_DNNL (dnnl_matmul_desc_init (&matmul, &x, &self->weight_format, &bias, &y));
@@ -151,7 +161,7 @@ create_parts (onednn_packed *self)
   adamix_err err = ADAMIX_OK;
   const adamix_packed *shape = &self->shape;
   dnnl_memory_desc_t bias;
-  ADAMIX_TRY (matrix_desc (&bias, 1, shape->width, shape->width, 1));
+  ADAMIX_TRY (matrix_desc (&bias, dnnl_f32, 1, shape->width, shape->width, 1));
   for (int64_t p = 0; p < shape->parts; p++) {
     TRY_DNNL (dnnl_memory_create (&self->weight[p], &self->weight_format, self->engine, DNNL_MEMORY_NONE));
     TRY_DNNL (dnnl_memory_create (&self->bias_part[p], &bias, self->engine, DNNL_MEMORY_NONE));
@@ -196,6 +206,7 @@ create (adamix_packed **out, const adamix_packed *shape)
   int threads_before = omp_get_max_threads ();
   ADAMIX_TRY (ADAMIX_ALLOC (self, 1));
   self->shape = *shape;
+  ADAMIX_TRY (adamix_kernels_select (&self->kernels, NULL));
   ADAMIX_TRY (ADAMIX_ALLOC (self->slot, shape->threads));
   ADAMIX_TRY (ADAMIX_ALLOC (self->weight, shape->parts));
   ADAMIX_TRY (ADAMIX_ALLOC (self->bias_part, shape->parts));
@@ -226,7 +237,7 @@ fill (adamix_packed *packed, const float *matrix, const float *bias)
   int64_t row_stride = packed->transposed ? 1 : packed->n, col_stride = packed->transposed ? packed->k : 1;
 
   for (int64_t c = 0; c < packed->n; c++) self->bias[c] = bias[c];
-  ADAMIX_TRY (matrix_desc (&plain, packed->k, packed->width, row_stride, col_stride));
+  ADAMIX_TRY (matrix_desc (&plain, dnnl_f32, packed->k, packed->width, row_stride, col_stride));
   TRY_DNNL (dnnl_memory_create (&from, &plain, self->engine, DNNL_MEMORY_NONE));
   TRY_DNNL (dnnl_reorder_primitive_desc_create (&description, &plain, self->engine, &self->weight_format, self->engine,
                                                 NULL));
@@ -244,8 +255,15 @@ done:
   return err;
 }
 
+/* The same bits on every CPU: kernels of all sets round to nearest, ties to even. */
+static void
+narrow (const adamix_packed *packed, int64_t n, const float *x, void *out)
+{
+  ((const onednn_packed *) packed)->kernels->to_bf16 (n, x, out);
+}
+
 static adamix_err
-run (const adamix_packed *packed, int thread, int64_t part, int64_t rows, const float *x, float *y)
+run (const adamix_packed *packed, int thread, int64_t part, int64_t rows, const void *x, float *y)
 {
   adamix_err err = ADAMIX_OK;
   const onednn_packed *self = (const onednn_packed *) packed;
@@ -263,13 +281,16 @@ done:
   return err;
 }
 
-const adamix_gemm_backend adamix_gemm_onednn = {
-  .name = "onednn",
-  .multiply = multiply,
-  .create = create,
-  .bytes = bytes,
-  .place = place,
-  .fill = fill,
-  .run = run,
-  .destroy = destroy,
-};
+bool
+adamix_gemm_onednn_has_bf16 (void)
+{
+  return (dnnl_get_effective_cpu_isa () & dnnl_cpu_isa_avx512_core_bf16) == dnnl_cpu_isa_avx512_core_bf16;
+}
+
+#define ROW(type, text, narrowing)                                                                                     \
+  {                                                                                                                    \
+    .name = "onednn", .precision = text, .operand = type, .multiply = multiply, .create = create, .bytes = bytes,      \
+    .place = place, .fill = fill, .narrow = narrowing, .run = run, .destroy = destroy                                  \
+  }
+const adamix_gemm_backend adamix_gemm_onednn = ROW (ADAMIX_DTYPE_F32, "fp32", NULL);
+const adamix_gemm_backend adamix_gemm_onednn_bf16 = ROW (ADAMIX_DTYPE_BF16, "bf16", narrow);

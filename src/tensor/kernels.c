@@ -7,6 +7,7 @@
 #include "tensor/kernels_norm.h"
 
 #include <math.h>
+#include <string.h>
 
 #define TEXT_OF(name) #name
 #define TEXT(name)    TEXT_OF (name)
@@ -83,6 +84,19 @@ adamw (int64_t n, float *p, const float *grad, float grad_scale, float *m, float
   }
 }
 
+/* NaNs apart, rounding is an addition to the bits: a carry into the exponent is right, also to infinity. */
+static void
+to_bf16 (int64_t n, const float *x, uint16_t *y)
+{
+#pragma omp simd
+  for (int64_t i = 0; i < n; i++) {
+    uint32_t bits;
+    memcpy (&bits, &x[i], sizeof bits);
+    const uint32_t rounded = bits + 0x7fff + (bits >> 16 & 1), quiet = bits | 0x400000;
+    y[i] = (uint16_t) (((bits & 0x7fffffff) > 0x7f800000 ? quiet : rounded) >> 16);
+  }
+}
+
 const adamix_kernels JOIN (adamix_kernels_, ADAMIX_KERNELS_ISA) = {
   .isa = TEXT (ADAMIX_KERNELS_ISA),
 #define FORWARD(name, text) [ADAMIX_ACTIVATION_##name] = name##_forward,
@@ -101,4 +115,5 @@ const adamix_kernels JOIN (adamix_kernels_, ADAMIX_KERNELS_ISA) = {
   .sum_squares = sum_squares,
   .column_sums = column_sums,
   .adamw = adamw,
+  .to_bf16 = to_bf16,
 };

@@ -26,12 +26,16 @@ column_parts (int64_t n)
 }
 
 static adamix_packed
-packed_shape (int64_t k, int64_t n, bool transposed)
+packed_shape (const adamix_gemm_backend *backend, int64_t k, int64_t n, bool transposed)
 {
   int64_t parts = column_parts (n);
-  return (adamix_packed){
-    .k = k, .n = n, .width = n / parts, .parts = parts, .transposed = transposed, .threads = omp_get_max_threads ()
-  };
+  return (adamix_packed){ .k = k,
+                          .n = n,
+                          .width = n / parts,
+                          .parts = parts,
+                          .transposed = transposed,
+                          .operand = backend->operand,
+                          .threads = omp_get_max_threads () };
 }
 
 static int64_t
@@ -89,9 +93,9 @@ adamix_linear_plan (adamix_linear **out, const adamix_gemm_backend *backend, int
                            (long long) k);
   ADAMIX_TRY (ADAMIX_ALLOC (linear, 1));
   *linear = (adamix_linear){ .backend = backend, .n = n, .k = k };
-  adamix_packed shape = packed_shape (k, n, true);
+  adamix_packed shape = packed_shape (backend, k, n, true);
   ADAMIX_TRY (backend->create (&linear->forward, &shape));
-  shape = packed_shape (n, k, false);
+  shape = packed_shape (backend, n, k, false);
   if (backward) ADAMIX_TRY (backend->create (&linear->backward, &shape));
   *out = linear;
   linear = NULL;
@@ -162,19 +166,34 @@ check_operands (const adamix_packed *packed, adamix_view x, adamix_view y)
       (long long) y.rows, (long long) y.cols, (long long) y.stride);
 }
 
+/* x in the dtype that the backend multiplies: itself, or a rounded copy in `narrow`. */
+static const char *
+operand_of (const adamix_gemm_backend *backend, const adamix_packed *packed, adamix_view x, void *narrow)
+{
+  if (!backend->narrow) return (const char *) x.data;
+  const size_t bytes = adamix_dtype_bytes (backend->operand);
+#pragma omp parallel for schedule(static) num_threads(packed->threads)
+  for (int64_t r = 0; r < x.rows; r++)
+    backend->narrow (packed, x.cols, x.data + r * x.cols, (char *) narrow + (size_t) (r * x.cols) * bytes);
+  return narrow;
+}
+
 /* y = x B + bias by units of one row block and one column block; a column block's rows follow each other, so that its
  * weights stay in cache. */
 static adamix_err
-apply (const adamix_gemm_backend *backend, const adamix_packed *packed, adamix_view x, adamix_view y)
+apply (const adamix_gemm_backend *backend, const adamix_packed *packed, adamix_view x, adamix_view y, void *narrow)
 {
   ADAMIX_RETURN_IF (check_operands (packed, x, y));
+  ADAMIX_ASSERT (narrow || !backend->narrow);
   int64_t blocks = (x.rows + ADAMIX_ROW_BLOCK - 1) / ADAMIX_ROW_BLOCK, units = blocks * packed->parts;
+  const char *operand = operand_of (backend, packed, x, narrow);
+  const size_t row_bytes = (size_t) x.cols * adamix_dtype_bytes (backend->operand);
   int failed = 0;
 #pragma omp parallel for schedule(dynamic) num_threads(packed->threads)
   for (int64_t u = 0; u < units; u++) {
     int64_t part = u / blocks, first = u % blocks * ADAMIX_ROW_BLOCK;
     int64_t rows = x.rows - first < ADAMIX_ROW_BLOCK ? x.rows - first : ADAMIX_ROW_BLOCK;
-    if (backend->run (packed, omp_get_thread_num (), part, rows, x.data + first * x.stride,
+    if (backend->run (packed, omp_get_thread_num (), part, rows, operand + (size_t) first * row_bytes,
                       y.data + first * y.stride) != ADAMIX_OK) {
 #pragma omp atomic write
       failed = 1;
@@ -186,17 +205,23 @@ apply (const adamix_gemm_backend *backend, const adamix_packed *packed, adamix_v
   return ADAMIX_OK;
 }
 
-adamix_err
-adamix_linear_forward (const adamix_linear *linear, adamix_view x, adamix_view y)
+size_t
+adamix_gemm_narrow_bytes (const adamix_gemm_backend *backend, int64_t rows, int64_t cols)
 {
-  return apply (linear->backend, linear->forward, x, y);
+  return backend->narrow ? (size_t) (rows * cols) * adamix_dtype_bytes (backend->operand) : 0;
 }
 
 adamix_err
-adamix_linear_backward_input (const adamix_linear *linear, adamix_view dy, adamix_view dx)
+adamix_linear_forward (const adamix_linear *linear, adamix_view x, adamix_view y, void *narrow)
+{
+  return apply (linear->backend, linear->forward, x, y, narrow);
+}
+
+adamix_err
+adamix_linear_backward_input (const adamix_linear *linear, adamix_view dy, adamix_view dx, void *narrow)
 {
   ADAMIX_ASSERT (linear->backward != NULL);
-  return apply (linear->backend, linear->backward, dy, dx);
+  return apply (linear->backend, linear->backward, dy, dx, narrow);
 }
 
 /* Columns that one thread sums: whole cache lines. */

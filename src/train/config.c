@@ -83,7 +83,7 @@ static const adamix_option train_options[] = {
   CHOICE ("pool", pool, "auto", "auto|pooler|mean",
           "what the head reads: tanh (pooler ([CLS])) or the mean over tokens"),
   INTEGER ("seed", seed, "0", 0, 9007199254740992.0, "seed of order, routes, dropout and initial values"),
-  STRING ("precision", precision, "fp32", "fp32", "arithmetic of the frozen GEMMs"),
+  STRING ("precision", precision, "fp32", "fp32|bf16", "arithmetic of the frozen GEMMs"),
   STRING ("gemm", gemm, "auto", "auto|blas|onednn", "GEMM backend"),
   STRING ("kernels", kernels, "auto", "auto|reference|avx2|avx512", "instruction set of the element kernels"),
   INTEGER ("threads", threads, "0", 0, 4096,
@@ -239,8 +239,6 @@ check_required (const adamix_train_config *c)
     return adamix_err_set (ADAMIX_EUSAGE, "--merge: '%s' is not one of average", c->merge);
   if (!adamix_placement_policy_find (c->placement))
     return adamix_err_set (ADAMIX_EUSAGE, "--placement: '%s' is not one of owned|replicated", c->placement);
-  if (strcmp (c->precision, "fp32") != 0)
-    return adamix_err_set (ADAMIX_EUSAGE, "--precision: '%s' is not one of fp32", c->precision);
   return ADAMIX_OK;
 }
 

@@ -126,14 +126,14 @@ adamix_record_write (const adamix_record *r)
 {
   adamix_err err = ADAMIX_OK;
   char *path = NULL;
-  json_t *json =
-      json_pack ("{s:s, s:s, s:o, s:o, s:{s:s, s:s}, s:o, s:i, s:i, s:i, s:o, s:o, s:o, s:o}", "version",
-                 adamix_version (), "revision", adamix_revision (), "config", adamix_options_json (r->args->options),
-                 "cpu", cpu_json (), "kernels", "isa", r->compute->kernels->isa, "gemm",
-                 adamix_gemm_name (r->compute->gemm), "mpi", mpi_json (r->args->world), "ranks", r->args->world->size,
-                 "groups", r->placement->groups, "threads", r->args->threads, "model", model_json (r->model), "data",
-                 data_json (r->data), "order", prescribed_json (r->args->config->order_file, r->order), "routes",
-                 prescribed_json (r->args->config->routes_file, r->routes));
+  json_t *json = json_pack (
+      "{s:s, s:s, s:o, s:o, s:{s:s, s:s, s:s}, s:o, s:i, s:i, s:i, s:o, s:o, s:o, s:o}", "version", adamix_version (),
+      "revision", adamix_revision (), "config", adamix_options_json (r->args->options), "cpu", cpu_json (), "kernels",
+      "isa", r->compute->kernels->isa, "gemm", adamix_gemm_name (r->compute->gemm), "precision",
+      adamix_gemm_precision (r->compute->frozen), "mpi", mpi_json (r->args->world), "ranks", r->args->world->size,
+      "groups", r->placement->groups, "threads", r->args->threads, "model", model_json (r->model), "data",
+      data_json (r->data), "order", prescribed_json (r->args->config->order_file, r->order), "routes",
+      prescribed_json (r->args->config->routes_file, r->routes));
   if (!json) ADAMIX_TRY (adamix_err_set (ADAMIX_ENOMEM, "no memory for the record of the run"));
   /* What the options left to the method or the machine, as it was used. */
   json_t *used = json_object_get (json, "config");

@@ -12,7 +12,7 @@ cut=$scratch/cut
 # begin - start or go on in the background; sets `launcher` and, once all are there, `ranks[r]`, the processes.
 begin () {
   local pid rank
-  ASAN_OPTIONS=detect_leaks=0 timeout 300 "$MPIRUN" -n 3 "$ADAMIX" train "${common[@]}" --output "$cut" --resume \
+  ASAN_OPTIONS=detect_leaks=0 timeout 120 "$MPIRUN" -n 3 "$ADAMIX" train "${common[@]}" --output "$cut" --resume \
     > "$scratch/out" 2> "$scratch/err" &
   guard=$!
   ranks=()

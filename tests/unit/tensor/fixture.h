@@ -26,6 +26,18 @@ zero_floats (int64_t n)
   return x;
 }
 
+/* The bf16 number nearest to x, ties to even: 8 significant bits, exponents of fp32. */
+static inline float
+nearest_bf16 (float x)
+{
+  enum { BITS = 8, LEAST = -133 };
+  int exponent;
+  if (!isfinite (x)) return x;
+  frexp (x, &exponent);
+  const double unit = ldexp (1.0, exponent - BITS < LEAST ? LEAST : exponent - BITS);
+  return (float) (nearbyint (x / unit) * unit);
+}
+
 /* The tables this CPU runs; *count of them. */
 static inline const adamix_kernels **
 kernel_tables (int *count)

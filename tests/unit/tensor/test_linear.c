@@ -35,24 +35,41 @@ distance (const float *y, const float *x, const float *w, const float *bias, int
   return worst;
 }
 
+/* A matrix and what a backend makes of it before it multiplies. */
+static float *
+operand (const adamix_gemm_backend *backend, uint32_t seed, int64_t count)
+{
+  float *x = random_floats (seed, count);
+  const bool bf16 = strcmp (adamix_gemm_precision (backend), "bf16") == 0;
+  for (int64_t i = 0; bf16 && i < count; i++) x[i] = nearest_bf16 (x[i]);
+  return x;
+}
+
 static void
 check_layer (const adamix_gemm_backend *backend, int64_t rows, int64_t n, int64_t k)
 {
   float *w = random_floats (1, n * k), *bias = random_floats (2, n), *x = random_floats (3, with_room (rows) * k);
   float *dy = random_floats (4, with_room (rows) * n), *y = zero_floats (with_room (rows) * n);
   float *dx = zero_floats (with_room (rows) * k);
+  float *w_used = operand (backend, 1, n * k), *x_used = operand (backend, 3, rows * k);
+  float *dy_used = operand (backend, 4, rows * n);
+  const char *name = adamix_gemm_name (backend), *precision = adamix_gemm_precision (backend);
+  void *narrow = malloc (1 + adamix_gemm_narrow_bytes (backend, rows, n > k ? n : k));
   adamix_linear_source source = { .blocks = 1, .weight = { w }, .bias = { bias }, .rows = { n }, .cols = k };
   adamix_linear *linear = NULL;
   cr_assert_eq (adamix_linear_create (&linear, backend, &source, true), ADAMIX_OK, "%s", adamix_err_message ());
-  cr_assert_eq (adamix_linear_forward (linear, adamix_view_of (x, rows, k), adamix_view_of (y, rows, n)), ADAMIX_OK);
-  cr_assert_eq (adamix_linear_backward_input (linear, adamix_view_of (dy, rows, n), adamix_view_of (dx, rows, k)),
+  cr_assert_eq (adamix_linear_forward (linear, adamix_view_of (x, rows, k), adamix_view_of (y, rows, n), narrow),
                 ADAMIX_OK);
-  cr_expect_lt (distance (y, x, w, bias, rows, n, k, false), 6e-7, "%s: forward of %d rows %d -> %d",
-                adamix_gemm_name (backend), (int) rows, (int) k, (int) n);
-  cr_expect_lt (distance (dx, dy, w, NULL, rows, n, k, true), 6e-7, "%s: backward of %d rows %d -> %d",
-                adamix_gemm_name (backend), (int) rows, (int) n, (int) k);
+  cr_assert_eq (
+      adamix_linear_backward_input (linear, adamix_view_of (dy, rows, n), adamix_view_of (dx, rows, k), narrow),
+      ADAMIX_OK);
+  cr_expect_lt (distance (y, x_used, w_used, bias, rows, n, k, false), 6e-7, "%s %s: forward of %d rows %d -> %d", name,
+                precision, (int) rows, (int) k, (int) n);
+  cr_expect_lt (distance (dx, dy_used, w_used, NULL, rows, n, k, true), 6e-7, "%s %s: backward of %d rows %d -> %d",
+                name, precision, (int) rows, (int) n, (int) k);
   adamix_linear_destroy (linear);
   free (w), free (bias), free (x), free (dy), free (y), free (dx);
+  free (w_used), free (x_used), free (dy_used), free (narrow);
 }
 
 Test (linear, forward_and_backward_agree_with_a_triple_loop, .timeout = 120)
@@ -63,6 +80,33 @@ Test (linear, forward_and_backward_agree_with_a_triple_loop, .timeout = 120)
   for (size_t r = 0; r < sizeof rows / sizeof *rows; r++)
     for (size_t s = 0; s < sizeof shapes / sizeof *shapes; s++)
       check_layer (backend, rows[r], shapes[s][0], shapes[s][1]);
+}
+
+/* Rounding apart, bf16 is as exact as fp32: products of two bf16 numbers are, and are summed in fp32. */
+Test (linear, bf16_multiplies_rounded_operands, .timeout = 120)
+{
+  const int64_t rows[] = { 1, 16, 33, 64, 150 };
+  const int64_t shapes[][2] = { { 77, 384 }, { 384, 96 }, { 400, 31 }, { 576, 192 } };
+  adamix_compute compute;
+  cr_assert_eq (adamix_compute_select (&compute, "auto", NULL, 1), ADAMIX_OK);
+  if (adamix_compute_precision (&compute, "bf16") != ADAMIX_OK) {
+    cr_expect_not_null (strstr (adamix_err_message (), "--precision fp32"));
+    cr_skip_test ("this CPU or build has no bf16 GEMM");
+  }
+  for (size_t r = 0; r < sizeof rows / sizeof *rows; r++)
+    for (size_t s = 0; s < sizeof shapes / sizeof *shapes; s++)
+      check_layer (compute.frozen, rows[r], shapes[s][0], shapes[s][1]);
+}
+
+Test (linear, a_precision_that_is_not_there_is_refused)
+{
+  adamix_compute compute;
+  cr_assert_eq (adamix_compute_select (&compute, "blas", NULL, 1), ADAMIX_OK);
+  cr_expect_eq (adamix_compute_precision (&compute, "bf16"), ADAMIX_EUNSUPPORTED);
+  cr_expect_not_null (strstr (adamix_err_message (), "blas"));
+  cr_expect_eq (adamix_compute_precision (&compute, "fp8"), ADAMIX_EUSAGE);
+  cr_expect_eq (adamix_compute_precision (&compute, "fp32"), ADAMIX_OK);
+  cr_expect_eq (compute.frozen, compute.gemm);
 }
 
 /* Query, key and value of unequal heights below each other, one without a bias; then other weights. */
@@ -82,7 +126,8 @@ Test (linear, stacked_blocks_and_repacking)
     adamix_linear *linear = NULL;
     cr_assert_eq (adamix_linear_create (&linear, backend, &source, false), ADAMIX_OK);
     for (int round = 0; round < 2; round++) {
-      cr_assert_eq (adamix_linear_forward (linear, adamix_view_of (x, T, K), adamix_view_of (y, T, N)), ADAMIX_OK);
+      cr_assert_eq (adamix_linear_forward (linear, adamix_view_of (x, T, K), adamix_view_of (y, T, N), NULL),
+                    ADAMIX_OK);
       cr_expect_lt (distance (y, x, w, bias, T, N, K, false), 6e-7, "%s round %d", adamix_gemm_name (backend), round);
       for (int i = 0; i < N * K; i++) w[i] = separate[i] = -2.0f * w[i];
       cr_assert_eq (adamix_linear_repack (linear, &source), ADAMIX_OK);
@@ -108,7 +153,8 @@ Test (linear, threads_change_no_bit)
       cr_assert_eq (adamix_compute_select (&compute, adamix_gemm_name (backend), NULL, t + 1), ADAMIX_OK);
       y[t] = zero_floats (256 * N);
       cr_assert_eq (adamix_linear_create (&linear, backend, &source, false), ADAMIX_OK);
-      cr_assert_eq (adamix_linear_forward (linear, adamix_view_of (x, T, K), adamix_view_of (y[t], T, N)), ADAMIX_OK);
+      cr_assert_eq (adamix_linear_forward (linear, adamix_view_of (x, T, K), adamix_view_of (y[t], T, N), NULL),
+                    ADAMIX_OK);
       adamix_linear_destroy (linear);
     }
     cr_expect (memcmp (y[0], y[1], T * N * sizeof (float)) == 0, "%s", adamix_gemm_name (backend));
@@ -125,7 +171,8 @@ Test (linear, wrong_shapes_are_named)
   {
     adamix_linear *linear = NULL;
     cr_assert_eq (adamix_linear_create (&linear, backend, &source, false), ADAMIX_OK);
-    cr_expect_eq (adamix_linear_forward (linear, adamix_view_of (x, 2, 5), adamix_view_of (x, 2, 3)), ADAMIX_ESHAPE);
+    cr_expect_eq (adamix_linear_forward (linear, adamix_view_of (x, 2, 5), adamix_view_of (x, 2, 3), NULL),
+                  ADAMIX_ESHAPE);
     cr_expect_not_null (strstr (adamix_err_message (), "[2,5]"));
     adamix_linear_destroy (linear);
   }

@@ -68,6 +68,34 @@ Test (vectors, adamw_is_the_stated_formula)
   }
 }
 
+/* All upper halves with lower halves around the tie: finite numbers go to the nearest, infinities and NaNs stay. */
+Test (vectors, to_bf16_rounds_to_nearest_even)
+{
+  static const uint32_t lower[] = { 0, 1, 0x7fff, 0x8000, 0x8001, 0xffff };
+  enum { UPPER = 1 << 16, LOWER = sizeof lower / sizeof *lower };
+  float *x = zero_floats (UPPER * LOWER);
+  uint16_t *y = calloc (UPPER * LOWER, sizeof *y);
+  for (uint32_t i = 0; i < UPPER * LOWER; i++) {
+    const uint32_t bits = i / LOWER << 16 | lower[i % LOWER];
+    memcpy (&x[i], &bits, sizeof bits);
+  }
+  FOR_EACH_TABLE (kernels)
+  {
+    kernels->to_bf16 (UPPER * LOWER - 1, x, y);
+    for (int i = 0; i < UPPER * LOWER - 1; i++) {
+      const uint32_t bits = (uint32_t) y[i] << 16;
+      float got;
+      memcpy (&got, &bits, sizeof got);
+      if (isnan (x[i]))
+        cr_assert (isnan (got), "%s: NaN %d", kernels->isa, i);
+      else
+        cr_assert_eq (got, nearest_bf16 (x[i]), "%s: %a gives %a", kernels->isa, (double) x[i], (double) got);
+    }
+    cr_expect_eq (y[UPPER * LOWER - 1], 0, "%s writes behind the end", kernels->isa);
+  }
+  free (x), free (y);
+}
+
 Test (vectors, tables_are_chosen_by_name)
 {
   const adamix_kernels *best = NULL, *named = NULL;
