@@ -99,17 +99,24 @@ void adamix_batch_destroy (adamix_batch *batch);
 
 typedef enum adamix_place { ADAMIX_PLACE_ATTENTION, ADAMIX_PLACE_FFN } adamix_place;
 
+/* Which rows of a batch's passes * tokens a matrix holds. */
+typedef struct adamix_rows {
+  int64_t count;
+  const int32_t *row; /* [count] ascending; NULL: all of them */
+} adamix_rows;
+
 /* The operation table by which the room above (adapt) acts inside a layer.  The implementer embeds it as the first member
  * of its own struct.  A place not served is skipped.  NULL instead of a table: the plain encoder. */
 typedef struct adamix_insertion adamix_insertion;
 struct adamix_insertion {
   bool serves_attention, serves_ffn;
-  /* y = x + module (x): x, y [rows,H], may alias.  Called once a layer and place, lowest layer first. */
-  adamix_err (*forward) (adamix_insertion *self, int64_t layer, adamix_place place, adamix_view x, adamix_view y);
-  /* x as in forward.  Parameter gradients are added; dx = dy + module'^T dy unless dx.data is NULL (nothing below
+  /* y = x + module (x): x, y [rows->count,H], may alias.  Called once a layer and place, lowest layer first. */
+  adamix_err (*forward) (adamix_insertion *self, int64_t layer, adamix_place place, const adamix_rows *rows,
+                         adamix_view x, adamix_view y);
+  /* x and rows as in forward.  Parameter gradients are added; dx = dy + module'^T dy unless dx.data is NULL (nothing below
    * trains).  dy, dx may alias.  Called in reverse order. */
-  adamix_err (*backward) (adamix_insertion *self, int64_t layer, adamix_place place, adamix_view x, adamix_view dy,
-                          adamix_view dx);
+  adamix_err (*backward) (adamix_insertion *self, int64_t layer, adamix_place place, const adamix_rows *rows,
+                          adamix_view x, adamix_view dy, adamix_view dx);
 };
 
 /* Called when all gradients of a layer are complete (-1: those below the layers, if the backbone trains), top layer
@@ -145,7 +152,10 @@ typedef struct adamix_forward_args {
   bool training; /* dropout on */
   float dropout; /* rate of hidden states and attention probabilities alike */
   uint64_t seed;
-  int64_t step;                 /* keys the dropout masks */
+  int64_t step; /* keys the dropout masks */
+  /* Only the first row of each sequence will be read of the last layer's output (adamix_head_reads_first): that layer
+   * computes no other where the backbone is frozen. */
+  bool first_only;
   adamix_insertion *insertion;  /* NULL: none */
   adamix_backward_hooks *hooks; /* NULL: none */
 } adamix_forward_args;
@@ -165,14 +175,15 @@ typedef enum adamix_drop {
 adamix_dropout adamix_dropout_of (const adamix_forward_args *args, int64_t pass, int64_t layer, adamix_drop drop,
                                   int64_t sample);
 
-/* *hidden [passes * tokens, H] = the last layer's output, a view into the workspace. */
+/* *hidden = the last layer's output, a view into the workspace: [passes * tokens, H], or [passes * sequences, H] where only
+ * first rows were computed. */
 adamix_err adamix_model_forward (const adamix_model *model, adamix_workspace *workspace,
                                  const adamix_forward_args *args, adamix_view *hidden);
-/* Back-propagate dhidden [passes * tokens, H] (a view that adamix_workspace_gradient gave; overwritten) through the
+/* Back-propagate dhidden, of the shape of hidden (a view that adamix_workspace_gradient gave; overwritten) through the
  * forward just done with the same args.  Gradients of trainable tensors and modules are added up. */
 adamix_err adamix_model_backward (adamix_model *model, adamix_workspace *workspace, const adamix_forward_args *args,
                                   adamix_view dhidden);
-/* Where the head's backward writes: [passes * tokens, H] in the workspace, zeroed by this call. */
+/* Where the head's backward writes: [rows, H] in the workspace, as many rows as hidden has, zeroed by this call. */
 adamix_view adamix_workspace_gradient (adamix_workspace *workspace, int64_t rows);
 
 /* ---- heads ---------------------------------------------------------------------------------------------------------- */
@@ -194,6 +205,8 @@ typedef struct adamix_head adamix_head;
 adamix_err adamix_head_create (adamix_head **out, const adamix_model *model, adamix_pool pool, int64_t outputs,
                                int64_t max_rows);
 void adamix_head_destroy (adamix_head *head);
+/* Does it read nothing but the first row of each sequence?  Then hidden may hold just those. */
+bool adamix_head_reads_first (const adamix_head *head);
 int64_t adamix_head_outputs (const adamix_head *head);    /* K */
 int64_t adamix_head_parameters (const adamix_head *head); /* that train */
 /* Announce the head's tensors: first dense [H,H] and its bias [H] if they are the head's own, then [K,H] and [K]; link

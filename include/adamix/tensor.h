@@ -208,6 +208,7 @@ typedef struct adamix_dropout {
  * `scratch` has adamix_attention_scratch (n, D) floats of the calling thread's. */
 typedef struct adamix_attention_head {
   int64_t n, d;
+  int64_t queries; /* the first so many queries only; n: all */
   const float *q, *k, *v;
   int64_t stride;
   float scale;
@@ -232,9 +233,10 @@ typedef struct adamix_kernels {
    * to unless NULL.  dh and dskip may alias dy, and each other only without dropout. */
   void (*residual_norm_backward) (int64_t H, const float *dy, const float *xhat, float rstd, const float *gamma,
                                   const adamix_dropout *dropout, float *dh, float *dskip, float *dgamma, float *dbeta);
-  /* out [n,D] (row stride out_stride) = dropout (softmax (scale q k^T)) v */
+  /* out [queries,D] (row stride out_stride) = dropout (softmax (scale q k^T)) v */
   void (*attention) (const adamix_attention_head *head, float *out, int64_t out_stride);
-  /* dq, dk, dv [n,D] (row stride d_stride) from dout; everything else is computed again. */
+  /* dq, dk, dv [n,D] (row stride d_stride) from dout [queries,D]; dq of other queries is 0; everything else is computed
+   * again. */
   void (*attention_backward) (const adamix_attention_head *head, const float *dout, int64_t dout_stride, float *dq,
                               float *dk, float *dv, int64_t d_stride);
   /* y[i] = x[i] rounded to bf16: to nearest, ties to even; a NaN stays one. */

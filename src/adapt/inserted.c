@@ -49,16 +49,36 @@ spans_of (const adamix_inserted_bank *self, adamix_projection projection, int64_
   return self->route.span[projection] + layer * self->route.capacity;
 }
 
-static adamix_view
-rows_of (adamix_view x, const adamix_span *span)
+/* How many of `rows` stand before row `row` of the batch. */
+static int64_t
+rows_before (const adamix_rows *rows, int64_t row)
 {
-  return adamix_view_rows (x, span->row, span->rows);
+  int64_t low = 0, high = rows->count;
+  if (!rows->row) return row;
+  while (low < high) {
+    const int64_t middle = (low + high) / 2;
+    if (rows->row[middle] < row)
+      low = middle + 1;
+    else
+      high = middle;
+  }
+  return low;
+}
+
+/* The rows of x, which holds `rows`, that a span serves. */
+static adamix_view
+rows_of (adamix_view x, const adamix_rows *rows, const adamix_span *span)
+{
+  const int64_t first = rows_before (rows, span->row), end = rows_before (rows, span->row + span->rows);
+  return adamix_view_rows (x, first, end - first);
 }
 
 static adamix_err
-check (const adamix_inserted_bank *self, int64_t layer, adamix_view x)
+check (const adamix_inserted_bank *self, int64_t layer, const adamix_rows *rows, adamix_view x)
 {
-  if (x.cols != self->bank->shape.hidden || x.rows > self->rows || layer < 0 || layer >= self->bank->shape.layers)
+  const int64_t all = rows->row && rows->count ? rows->row[rows->count - 1] + 1 : x.rows;
+  if (x.rows != rows->count || x.cols != self->bank->shape.hidden || x.rows > self->rows || layer < 0 ||
+      layer >= self->bank->shape.layers)
     return adamix_err_set (
         ADAMIX_ESHAPE, "module of layer %lld: input [%lld,%lld] where at most [%lld,%lld] in %lld layers was planned",
         (long long) layer, (long long) x.rows, (long long) x.cols, (long long) self->rows,
@@ -67,9 +87,9 @@ check (const adamix_inserted_bank *self, int64_t layer, adamix_view x)
     int64_t count, covered = 0;
     const adamix_span *span = spans_of (self, p, layer, &count);
     if (count > 0) covered = span[count - 1].row + span[count - 1].rows;
-    if (covered != x.rows)
+    if (rows->row ? covered < all : covered != all)
       return adamix_err_set (ADAMIX_ESHAPE, "module of layer %lld: the route covers %lld rows, the batch has %lld",
-                             (long long) layer, (long long) covered, (long long) x.rows);
+                             (long long) layer, (long long) covered, (long long) all);
   }
   return ADAMIX_OK;
 }
@@ -125,26 +145,27 @@ activate (const adamix_inserted_bank *self, adamix_view u, adamix_view a)
 
 /* u = x W_down^T + b_down;  a = act (u);  y = x + a W_up^T + b_up */
 static adamix_err
-forward (adamix_insertion *insertion, int64_t layer, adamix_place place, adamix_view x, adamix_view y)
+forward (adamix_insertion *insertion, int64_t layer, adamix_place place, const adamix_rows *rows, adamix_view x,
+         adamix_view y)
 {
   adamix_inserted_bank *self = (adamix_inserted_bank *) insertion;
   adamix_view u = saved (self, layer, x.rows), a = buffer (self, self->a, x.rows);
   const adamix_view none = { 0 };
   int64_t count;
   (void) place;
-  ADAMIX_RETURN_IF (check (self, layer, x));
+  ADAMIX_RETURN_IF (check (self, layer, rows, x));
   const adamix_span *span = spans_of (self, ADAMIX_DOWN, layer, &count);
   for (int64_t s = 0; s < count; s++) {
     const adamix_expert *down = expert_of (self, ADAMIX_DOWN, layer, &span[s]);
-    start_rows (self, none, down->bias->value, rows_of (u, &span[s]));
-    ADAMIX_RETURN_IF (project (self, rows_of (x, &span[s]), down->weight, rows_of (u, &span[s])));
+    start_rows (self, none, down->bias->value, rows_of (u, rows, &span[s]));
+    ADAMIX_RETURN_IF (project (self, rows_of (x, rows, &span[s]), down->weight, rows_of (u, rows, &span[s])));
   }
   activate (self, u, a);
   span = spans_of (self, ADAMIX_UP, layer, &count);
   for (int64_t s = 0; s < count; s++) {
     const adamix_expert *up = expert_of (self, ADAMIX_UP, layer, &span[s]);
-    start_rows (self, rows_of (x, &span[s]), up->bias->value, rows_of (y, &span[s]));
-    ADAMIX_RETURN_IF (project (self, rows_of (a, &span[s]), up->weight, rows_of (y, &span[s])));
+    start_rows (self, rows_of (x, rows, &span[s]), up->bias->value, rows_of (y, rows, &span[s]));
+    ADAMIX_RETURN_IF (project (self, rows_of (a, rows, &span[s]), up->weight, rows_of (y, rows, &span[s])));
   }
   return ADAMIX_OK;
 }
@@ -217,29 +238,32 @@ copy_rows (adamix_view from, adamix_view to)
 /* dW_up += dy^T a;  db_up += sums of dy;  du = (dy W_up) act'(u);  dW_down += du^T x;  db_down += sums of du;
  * dx = dy + du W_down.  dx comes last: it may overwrite dy. */
 static adamix_err
-backward (adamix_insertion *insertion, int64_t layer, adamix_place place, adamix_view x, adamix_view dy, adamix_view dx)
+backward (adamix_insertion *insertion, int64_t layer, adamix_place place, const adamix_rows *rows, adamix_view x,
+          adamix_view dy, adamix_view dx)
 {
   adamix_inserted_bank *self = (adamix_inserted_bank *) insertion;
   adamix_view u = saved (self, layer, x.rows), a = buffer (self, self->a, x.rows), du = buffer (self, self->du, x.rows);
   int64_t count;
   (void) place;
   ADAMIX_ASSERT (self->backward);
-  ADAMIX_RETURN_IF (check (self, layer, x));
+  ADAMIX_RETURN_IF (check (self, layer, rows, x));
   activate (self, u, a);
   const adamix_span *span = spans_of (self, ADAMIX_UP, layer, &count);
   for (int64_t s = 0; s < count; s++) {
     const adamix_expert *up = expert_of (self, ADAMIX_UP, layer, &span[s]);
-    ADAMIX_RETURN_IF (add_gradients (self, rows_of (dy, &span[s]), rows_of (a, &span[s]), up));
-    ADAMIX_RETURN_IF (project_back (self, rows_of (dy, &span[s]), up->weight, 0.0f, rows_of (du, &span[s])));
+    ADAMIX_RETURN_IF (add_gradients (self, rows_of (dy, rows, &span[s]), rows_of (a, rows, &span[s]), up));
+    ADAMIX_RETURN_IF (
+        project_back (self, rows_of (dy, rows, &span[s]), up->weight, 0.0f, rows_of (du, rows, &span[s])));
   }
   activate_back (self, u, du);
   if (dx.data != NULL && dx.data != dy.data) copy_rows (dy, dx);
   span = spans_of (self, ADAMIX_DOWN, layer, &count);
   for (int64_t s = 0; s < count; s++) {
     const adamix_expert *down = expert_of (self, ADAMIX_DOWN, layer, &span[s]);
-    ADAMIX_RETURN_IF (add_gradients (self, rows_of (du, &span[s]), rows_of (x, &span[s]), down));
+    ADAMIX_RETURN_IF (add_gradients (self, rows_of (du, rows, &span[s]), rows_of (x, rows, &span[s]), down));
     if (dx.data != NULL)
-      ADAMIX_RETURN_IF (project_back (self, rows_of (du, &span[s]), down->weight, 1.0f, rows_of (dx, &span[s])));
+      ADAMIX_RETURN_IF (
+          project_back (self, rows_of (du, rows, &span[s]), down->weight, 1.0f, rows_of (dx, rows, &span[s])));
   }
   return ADAMIX_OK;
 }

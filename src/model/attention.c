@@ -6,8 +6,15 @@
 /* A task is one head of one sequence of one pass; heads run fastest, so that neighbours read the same rows. */
 typedef struct task {
   adamix_attention_head head;
-  int64_t row, col; /* where its block starts in [rows,H] */
+  int64_t row, col; /* where its block starts in a matrix of all rows of the batch */
+  int64_t out_row;  /* and in one of the rows that are computed */
 } task;
+
+bool
+adamix_layer_is_first_only (const adamix_workspace *workspace, const adamix_forward_args *args, int64_t layer)
+{
+  return args->first_only && layer == workspace->layers - 1 && !workspace->backbone_trains;
+}
 
 static task
 task_of (const adamix_model *model, const adamix_workspace *workspace, const adamix_forward_args *args, int64_t layer,
@@ -19,11 +26,13 @@ task_of (const adamix_model *model, const adamix_workspace *workspace, const ada
   int64_t head = number % N, sequence = number / N % batch->sequences, pass = number / N / batch->sequences;
   int64_t n = batch->offset[sequence + 1] - batch->offset[sequence];
   int64_t row = pass * batch->tokens + batch->offset[sequence], col = head * D;
+  const bool first_only = adamix_layer_is_first_only (workspace, args, layer);
   const float *qkv = workspace->layer[layer].qkv + row * 3 * H + col;
   adamix_dropout dropout = adamix_dropout_row (base, batch, H, row);
   dropout.first_block = (uint32_t) head * adamix_dropout_blocks (n * ((n + lanes - 1) / lanes * lanes));
   return (task){ { .n = n,
                    .d = D,
+                   .queries = first_only ? 1 : n,
                    .q = qkv,
                    .k = qkv + H,
                    .v = qkv + 2 * H,
@@ -32,7 +41,8 @@ task_of (const adamix_model *model, const adamix_workspace *workspace, const ada
                    .dropout = dropout,
                    .scratch = workspace->scratch + omp_get_thread_num () * workspace->scratch_stride },
                  row,
-                 col };
+                 col,
+                 first_only ? pass * batch->sequences + sequence : row };
 }
 
 void
@@ -44,7 +54,7 @@ adamix_attention_forward (const adamix_model *model, const adamix_workspace *wor
 #pragma omp parallel for schedule(dynamic) num_threads(model->compute->threads)
   for (int64_t i = 0; i < tasks; ++i) {
     const task task = task_of (model, workspace, args, layer, base, i);
-    model->compute->kernels->attention (&task.head, out + task.row * H + task.col, H);
+    model->compute->kernels->attention (&task.head, out + task.out_row * H + task.col, H);
   }
 }
 
@@ -58,7 +68,7 @@ adamix_attention_backward (const adamix_model *model, const adamix_workspace *wo
   for (int64_t i = 0; i < tasks; ++i) {
     const task task = task_of (model, workspace, args, layer, base, i);
     float *d = dqkv + task.row * 3 * H + task.col;
-    model->compute->kernels->attention_backward (&task.head, dout + task.row * H + task.col, H, d, d + H, d + 2 * H,
+    model->compute->kernels->attention_backward (&task.head, dout + task.out_row * H + task.col, H, d, d + H, d + 2 * H,
                                                  3 * H);
   }
 }

@@ -73,6 +73,12 @@ adamix_head_destroy (adamix_head *head)
   free (head);
 }
 
+bool
+adamix_head_reads_first (const adamix_head *head)
+{
+  return head->pool == ADAMIX_POOL_POOLER;
+}
+
 int64_t
 adamix_head_outputs (const adamix_head *head)
 {
@@ -191,6 +197,13 @@ sequence_rows (const adamix_batch *batch, adamix_view hidden, int64_t i)
   return adamix_view_rows (hidden, pass * batch->tokens + first, end - first);
 }
 
+/* The first row of sequence i % sequences in pass i / sequences; `hidden` may hold nothing but such rows. */
+static float *
+first_row (const adamix_batch *batch, adamix_view hidden, int64_t i, int64_t n)
+{
+  return hidden.rows == n ? hidden.data + i * hidden.stride : sequence_rows (batch, hidden, i).data;
+}
+
 static void
 drop_rows (const adamix_head *head, const adamix_forward_args *args, adamix_drop drop, int64_t n, float *x)
 {
@@ -229,7 +242,7 @@ pool_first (const adamix_head *head, const adamix_forward_args *args, adamix_vie
 {
   int64_t H = hidden.cols;
   for (int64_t i = 0; i < n; ++i)
-    memcpy (head->first + i * H, sequence_rows (args->batch, hidden, i).data, (size_t) H * sizeof (float));
+    memcpy (head->first + i * H, first_row (args->batch, hidden, i, n), (size_t) H * sizeof (float));
   if (head->row.drop_input) drop_rows (head, args, ADAMIX_DROP_HEAD_INPUT, n, head->first);
   if (head->own_dense)
     ADAMIX_RETURN_IF (own_forward (head, &head->dense, n, head->first, head->pre));
@@ -291,7 +304,7 @@ unpool_first (const adamix_head *head, const adamix_forward_args *args, adamix_v
   if (!dfirst) return ADAMIX_OK;
   if (head->row.drop_input) drop_rows (head, args, ADAMIX_DROP_HEAD_INPUT, n, dfirst);
   for (int64_t i = 0; i < n; ++i)
-    memcpy (sequence_rows (args->batch, dhidden, i).data, dfirst + i * H, (size_t) H * sizeof *dfirst);
+    memcpy (first_row (args->batch, dhidden, i, n), dfirst + i * H, (size_t) H * sizeof *dfirst);
   return ADAMIX_OK;
 }
 

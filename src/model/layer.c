@@ -1,5 +1,7 @@
 #include "model/model_private.h"
 
+#include <string.h>
+
 /* The sizes and buffers that both directions of a layer speak of. */
 typedef struct layer_run {
   const adamix_model *model;
@@ -7,8 +9,18 @@ typedef struct layer_run {
   const adamix_forward_args *args;
   int64_t layer;
   const adamix_layer_buffers *buffers;
-  int64_t rows, H, F;
+  int64_t all;      /* rows of the batch: those of keys and values */
+  adamix_rows rows; /* those of all else */
+  int64_t H, F;
 } layer_run;
+
+static adamix_rows
+rows_of (const adamix_workspace *workspace, const adamix_forward_args *args, int64_t layer)
+{
+  if (!adamix_layer_is_first_only (workspace, args, layer))
+    return (adamix_rows){ .count = args->passes * args->batch->tokens };
+  return (adamix_rows){ .count = args->passes * args->batch->sequences, .row = workspace->first };
+}
 
 static layer_run
 run_of (const adamix_model *model, adamix_workspace *workspace, const adamix_forward_args *args, int64_t layer)
@@ -18,7 +30,8 @@ run_of (const adamix_model *model, adamix_workspace *workspace, const adamix_for
                       .args = args,
                       .layer = layer,
                       .buffers = &workspace->layer[layer],
-                      .rows = args->passes * args->batch->tokens,
+                      .all = args->passes * args->batch->tokens,
+                      .rows = rows_of (workspace, args, layer),
                       .H = model->config.hidden,
                       .F = model->config.ffn };
 }
@@ -30,6 +43,7 @@ norm_of (const layer_run *run, int which)
   return (adamix_norm){ .model = run->model,
                         .workspace = run->workspace,
                         .args = run->args,
+                        .rows = run->rows,
                         .layer = run->layer,
                         .cols = run->H,
                         .gamma = which ? ADAMIX_ROLE_OUTPUT_GAMMA : ADAMIX_ROLE_ATTENTION_GAMMA,
@@ -46,11 +60,18 @@ served (const adamix_insertion *insertion, adamix_place place)
 
 /* ---- linear layers and activation ------------------------------------------------------------------------------------ */
 
+static int64_t
+linear_rows (const layer_run *run, adamix_linear_kind kind)
+{
+  return kind == ADAMIX_LINEAR_QKV ? run->all : run->rows.count;
+}
+
 static adamix_err
 linear (const layer_run *run, adamix_linear_kind kind, float *x, int64_t cols, float *y, int64_t outputs)
 {
-  return adamix_linear_forward (adamix_model_linear (run->model, run->layer, kind), adamix_view_of (x, run->rows, cols),
-                                adamix_view_of (y, run->rows, outputs), run->workspace->narrow);
+  const int64_t rows = linear_rows (run, kind);
+  return adamix_linear_forward (adamix_model_linear (run->model, run->layer, kind), adamix_view_of (x, rows, cols),
+                                adamix_view_of (y, rows, outputs), run->workspace->narrow);
 }
 
 /* dy [rows,outputs] to dx [rows,cols]; x [rows,cols] is read only where the weights train. */
@@ -58,12 +79,12 @@ static adamix_err
 linear_backward (const layer_run *run, adamix_linear_kind kind, float *x, int64_t cols, float *dy, int64_t outputs,
                  float *dx)
 {
-  adamix_view dy_view = adamix_view_of (dy, run->rows, outputs);
+  const int64_t rows = linear_rows (run, kind);
+  adamix_view dy_view = adamix_view_of (dy, rows, outputs);
   if (run->workspace->backbone_trains)
-    ADAMIX_RETURN_IF (
-        adamix_linear_gradients (run->model, run->layer, kind, dy_view, adamix_view_of (x, run->rows, cols)));
+    ADAMIX_RETURN_IF (adamix_linear_gradients (run->model, run->layer, kind, dy_view, adamix_view_of (x, rows, cols)));
   return adamix_linear_backward_input (adamix_model_linear (run->model, run->layer, kind), dy_view,
-                                       adamix_view_of (dx, run->rows, cols), run->workspace->narrow);
+                                       adamix_view_of (dx, rows, cols), run->workspace->narrow);
 }
 
 static void
@@ -73,7 +94,7 @@ activate (const layer_run *run, const float *x, float *y)
   adamix_activation kind = run->model->config.activation;
   int64_t F = run->F;
 #pragma omp parallel for schedule(static) num_threads(compute->threads)
-  for (int64_t r = 0; r < run->rows; ++r) compute->kernels->activate[kind](F, x + r * F, y + r * F);
+  for (int64_t r = 0; r < run->rows.count; ++r) compute->kernels->activate[kind](F, x + r * F, y + r * F);
 }
 
 static void
@@ -83,7 +104,7 @@ activate_backward (const layer_run *run, const float *x, float *dy)
   adamix_activation kind = run->model->config.activation;
   int64_t F = run->F;
 #pragma omp parallel for schedule(static) num_threads(compute->threads)
-  for (int64_t r = 0; r < run->rows; ++r)
+  for (int64_t r = 0; r < run->rows.count; ++r)
     compute->kernels->activate_backward[kind](F, x + r * F, dy + r * F, dy + r * F);
 }
 
@@ -95,9 +116,16 @@ insert (const layer_run *run, adamix_place place, float **h)
 {
   adamix_insertion *insertion = run->args->insertion;
   if (!served (insertion, place)) return ADAMIX_OK;
-  adamix_view x = adamix_view_of (*h, run->rows, run->H);
+  adamix_view x = adamix_view_of (*h, run->rows.count, run->H);
   *h = run->workspace->dense;
-  return insertion->forward (insertion, run->layer, place, x, adamix_view_of (*h, run->rows, run->H));
+  return insertion->forward (insertion, run->layer, place, &run->rows, x, adamix_view_of (*h, run->rows.count, run->H));
+}
+
+static void
+number_first_rows (const adamix_batch *batch, int64_t passes, int32_t *first)
+{
+  for (int64_t pass = 0; pass < passes; ++pass)
+    for (int64_t s = 0; s < batch->sequences; ++s) *first++ = (int32_t) (pass * batch->tokens + batch->offset[s]);
 }
 
 /* x1 = LayerNorm (dropout (Attention (x)) + x);  x2 = LayerNorm (dropout (FFN (x1)) + x1) */
@@ -110,19 +138,20 @@ adamix_layer_forward (const adamix_model *model, adamix_workspace *workspace, co
   const adamix_norm norm[2] = { norm_of (&run, 0), norm_of (&run, 1) };
   int64_t H = run.H, F = run.F;
 
+  if (run.rows.row) number_first_rows (args->batch, args->passes, workspace->first);
   ADAMIX_RETURN_IF (linear (&run, ADAMIX_LINEAR_QKV, b->input, H, b->qkv, 3 * H));
   adamix_attention_forward (model, workspace, args, layer, b->context);
   float *h = b->attention;
   ADAMIX_RETURN_IF (linear (&run, ADAMIX_LINEAR_ATTENTION, b->context, H, h, H));
   ADAMIX_RETURN_IF (insert (&run, ADAMIX_PLACE_ATTENTION, &h));
-  adamix_norm_forward (&norm[0], h, b->input, b->middle);
+  adamix_norm_forward (&norm[0], h, b->input, true, b->middle);
 
   ADAMIX_RETURN_IF (linear (&run, ADAMIX_LINEAR_INTERMEDIATE, b->middle, H, b->pre, F));
   activate (&run, b->pre, workspace->wide);
   h = b->ffn;
   ADAMIX_RETURN_IF (linear (&run, ADAMIX_LINEAR_OUTPUT, workspace->wide, F, h, H));
   ADAMIX_RETURN_IF (insert (&run, ADAMIX_PLACE_FFN, &h));
-  adamix_norm_forward (&norm[1], h, b->middle, workspace->layer[layer + 1].input);
+  adamix_norm_forward (&norm[1], h, b->middle, false, workspace->layer[layer + 1].input);
   return ADAMIX_OK;
 }
 
@@ -134,9 +163,10 @@ insert_backward (const layer_run *run, adamix_place place, float *x, bool stop)
 {
   adamix_insertion *insertion = run->args->insertion;
   if (!served (insertion, place)) return ADAMIX_OK;
-  adamix_view dy = adamix_view_of (run->workspace->dense, run->rows, run->H), dx = dy;
+  adamix_view dy = adamix_view_of (run->workspace->dense, run->rows.count, run->H), dx = dy;
   if (stop) dx.data = NULL;
-  return insertion->backward (insertion, run->layer, place, adamix_view_of (x, run->rows, run->H), dy, dx);
+  return insertion->backward (insertion, run->layer, place, &run->rows, adamix_view_of (x, run->rows.count, run->H), dy,
+                              dx);
 }
 
 /* Down to the output of attention's dense: `gradient` + `dense` (pending) is then d x1. */
@@ -154,6 +184,22 @@ ffn_backward (const layer_run *run)
   return ADAMIX_OK;
 }
 
+/* The rows of `gradient` to their places among all rows of the batch, where the others are 0.  No row moves down, so the
+ * last goes first. */
+static void
+spread_gradient (const layer_run *run)
+{
+  const size_t bytes = (size_t) run->H * sizeof (float);
+  float *gradient = run->workspace->gradient;
+  int64_t end = run->all;
+  for (int64_t i = run->rows.count - 1; i >= 0; --i) {
+    const int64_t to = run->rows.row[i];
+    memmove (gradient + to * run->H, gradient + i * run->H, bytes);
+    memset (gradient + (to + 1) * run->H, 0, (size_t) (end - to - 1) * bytes);
+    end = to;
+  }
+}
+
 static adamix_err
 attention_backward (const layer_run *run)
 {
@@ -163,6 +209,7 @@ attention_backward (const layer_run *run)
   ADAMIX_RETURN_IF (linear_backward (run, ADAMIX_LINEAR_ATTENTION, b->context, run->H, d, run->H, dcontext));
   adamix_attention_backward (run->model, workspace, run->args, run->layer, dcontext, dqkv);
   ADAMIX_RETURN_IF (linear_backward (run, ADAMIX_LINEAR_QKV, b->input, run->H, dqkv, 3 * run->H, d));
+  if (run->rows.row) spread_gradient (run);
   workspace->pending = true;
   return ADAMIX_OK;
 }

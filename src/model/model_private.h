@@ -186,7 +186,7 @@ typedef struct adamix_layer_buffers {
 struct adamix_workspace {
   adamix_workspace_size size;
   adamix_arena arena;
-  int64_t hidden;
+  int64_t hidden, layers;
   int64_t rows; /* capacity of the buffers, a multiple of ADAMIX_ROW_BLOCK */
   bool backbone_trains, keep_inputs;
   adamix_layer_buffers *layer; /* [L + 1]; of the last one only `input`, the encoder's output */
@@ -199,6 +199,7 @@ struct adamix_workspace {
   float *rstd;      /* [rows] */
   float *gradient;  /* [rows,H] */
   float *norm_sums; /* [blocks, 2 max (H, E)] partial sums of d gamma and d beta */
+  int32_t *first;   /* [passes * sequences] the first rows of the sequences */
   float *scratch;   /* [threads * scratch_stride] for attention */
   int64_t scratch_stride;
   bool pending; /* backward: `dense` has still to be added to `gradient` */
@@ -216,14 +217,15 @@ typedef struct adamix_norm {
   const adamix_model *model;
   adamix_workspace *workspace;
   const adamix_forward_args *args;
+  adamix_rows rows;    /* that it works on */
   int64_t layer, cols; /* H, or E for the embeddings */
   adamix_role gamma;   /* beta is the next role */
   adamix_drop drop;
   float *xhat, *rstd;
 } adamix_norm;
 
-/* y = LayerNorm (dropout (h) + skip). */
-void adamix_norm_forward (const adamix_norm *norm, const float *h, const float *skip, float *y);
+/* y = LayerNorm (dropout (h) + skip): h, y [rows.count,H]; skip too, or all rows of the batch where `skip_has_all`. */
+void adamix_norm_forward (const adamix_norm *norm, const float *h, const float *skip, bool skip_has_all, float *y);
 /* On entry workspace->gradient is dy (less what is pending), on exit d skip; dh gets the branch's gradient.  Gradients of
  * gamma and beta are added where they train. */
 void adamix_norm_backward (const adamix_norm *norm, float *dh);
@@ -237,10 +239,13 @@ adamix_err adamix_embeddings_forward (const adamix_model *model, adamix_workspac
 adamix_err adamix_embeddings_backward (const adamix_model *model, adamix_workspace *workspace,
                                        const adamix_forward_args *args);
 
-/* out [rows,H] = the heads' outputs side by side. */
+/* Does this layer compute the first row of each sequence alone, behind its keys and values? */
+bool adamix_layer_is_first_only (const adamix_workspace *workspace, const adamix_forward_args *args, int64_t layer);
+
+/* out = the heads' outputs side by side: [passes * tokens, H], or [passes * sequences, H] of the first rows. */
 void adamix_attention_forward (const adamix_model *model, const adamix_workspace *workspace,
                                const adamix_forward_args *args, int64_t layer, float *out);
-/* dqkv [rows,3H] from dout [rows,H]. */
+/* dqkv [passes * tokens, 3H] from dout, of the shape of out. */
 void adamix_attention_backward (const adamix_model *model, const adamix_workspace *workspace,
                                 const adamix_forward_args *args, int64_t layer, const float *dout, float *dqkv);
 

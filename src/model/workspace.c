@@ -68,6 +68,7 @@ plan (adamix_workspace *workspace, adamix_arena *arena, const adamix_model *mode
   workspace->gradient = own_or (arena, size->backward, NULL, rows, H);
   bool trains = workspace->backbone_trains, projects = adamix_model_projects (model);
   workspace->position = adamix_arena_take (arena, rows, sizeof *workspace->position);
+  workspace->first = adamix_arena_take (arena, size->passes * size->sequences, sizeof *workspace->first);
   workspace->embedded = own_or (arena, projects, NULL, rows, E);
   workspace->dembedded = own_or (arena, projects && trains, NULL, rows, E);
   workspace->norm_sums = own_or (arena, trains, NULL, rows / ADAMIX_SUM_BLOCK, 2 * (E > H ? E : H));
@@ -88,6 +89,7 @@ adamix_workspace_create (adamix_workspace **out, const adamix_model *model, cons
   ADAMIX_TRY (ADAMIX_ALLOC (workspace, 1));
   workspace->size = *size;
   workspace->hidden = config->hidden;
+  workspace->layers = config->layers;
   int64_t rows = size->passes * size->tokens, block = ADAMIX_ROW_BLOCK;
   workspace->rows = (rows + block - 1) / block * block;
   workspace->backbone_trains = size->backward && size->weight_gradients && model->trainable != ADAMIX_TRAIN_NONE;

@@ -8,6 +8,7 @@
 #include "tensor/kernels_math.h"
 
 #include <math.h>
+#include <string.h>
 
 /* Rows of a register block: with two vectors a row the sums fill half of the 32 or 16 registers. */
 #if LANES == 16
@@ -212,8 +213,8 @@ attention (const adamix_attention_head *head, float *out, int64_t out_stride)
   int64_t n = head->n, d = head->d, padded = attention_padded (n);
   float *keys = head->scratch, *scores = keys + d * padded;
   transpose (n, d, head->k, head->stride, padded, keys);
-  for (int64_t first = 0; first < n; first += ATTENTION_QUERIES) {
-    int64_t rows = n - first < ATTENTION_QUERIES ? n - first : ATTENTION_QUERIES;
+  for (int64_t first = 0; first < head->queries; first += ATTENTION_QUERIES) {
+    int64_t rows = head->queries - first < ATTENTION_QUERIES ? head->queries - first : ATTENTION_QUERIES;
     probabilities (head, keys, first, rows, scores);
     adamix_dropout dropout = dropout_from (head, first);
     dropout_apply (&dropout, rows * padded, scores);
@@ -269,8 +270,9 @@ attention_backward (const adamix_attention_head *head, const float *dout, int64_
   float *kept = drops (&head->dropout) ? dp + block : p;
   transpose (n, d, head->k, stride, padded, keys);
   transpose (n, d, head->v, stride, padded, values);
-  for (int64_t first = 0; first < n; first += ATTENTION_QUERIES) {
-    int64_t rows = n - first < ATTENTION_QUERIES ? n - first : ATTENTION_QUERIES;
+  for (int64_t i = head->queries; i < n; i++) memset (dq + i * d_stride, 0, (size_t) d * sizeof *dq);
+  for (int64_t first = 0; first < head->queries; first += ATTENTION_QUERIES) {
+    int64_t rows = head->queries - first < ATTENTION_QUERIES ? head->queries - first : ATTENTION_QUERIES;
     const float *dout_rows = dout + first * dout_stride;
     probabilities (head, keys, first, rows, p);
     product to_dp = { .m = rows,

@@ -56,7 +56,9 @@ adamix_inference_run (adamix_inference *inference, const adamix_dataset *dataset
                       const adamix_inference_route *route, float *z)
 {
   adamix_batch_pack (&inference->batch, dataset, chosen, n);
-  adamix_forward_args args = { .batch = &inference->batch, .passes = 1 };
+  adamix_forward_args args = { .batch = &inference->batch,
+                               .passes = 1,
+                               .first_only = adamix_head_reads_first (inference->module->head) };
   if (inference->inserted) {
     fill_route (inference, route);
     args.insertion = adamix_inserted_bank_insertion (inference->inserted);

@@ -34,6 +34,7 @@ differentiate (adamix_run *run, int64_t step, int64_t batch, adamix_loss *loss)
                                .dropout = (float) run->config->dropout,
                                .seed = (uint64_t) run->config->seed,
                                .step = step,
+                               .first_only = adamix_head_reads_first (run->head),
                                .insertion = run->inserted ? adamix_inserted_bank_insertion (run->inserted) : NULL };
   adamix_view hidden, z, dhidden = { 0 };
   ADAMIX_RETURN_IF (adamix_model_forward (run->model, run->workspace, &args, &hidden));

@@ -108,8 +108,8 @@ open_whole (whole *w, const golden_case *c)
   adamix_bank_link (adapters->bank, &adapters->shared, &adapters->experts);
   load (w, &adapters->shared);
   load (w, &adapters->experts);
-  must (adamix_inserted_bank_create (&w->inserted, adapters->bank, &w->fixture.compute, PASSES * batch->tokens, PASSES,
-                                     true));
+  must (adamix_inserted_bank_create (&w->inserted, adapters->bank, &w->fixture.compute, PASSES * batch->tokens,
+                                     PASSES * batch->tokens, true));
   prescribe_route (w, c->name);
   must (adamix_workspace_create (&w->workspace, model, &size));
   w->args = (adamix_forward_args){
@@ -176,18 +176,38 @@ check_gradients (const whole *w, const char *prefix, const adamix_params *params
   return reached;
 }
 
+/* Of all rows, or of the first of each sequence. */
 static void
-check_case (const golden_case *c)
+check_hidden (const whole *w, const char *prefix)
+{
+  const adamix_batch *batch = w->args.batch;
+  const int64_t H = w->hidden.cols, all = PASSES * batch->tokens;
+  const float *expected = golden (w, prefix, "hidden", all * H);
+  if (w->hidden.rows == all) {
+    expect_close ("hidden", w->hidden.data, expected, all * H);
+    return;
+  }
+  cr_assert_eq (w->hidden.rows, PASSES * batch->sequences);
+  for (int64_t i = 0; i < w->hidden.rows; i++) {
+    const int64_t row = i / batch->sequences * batch->tokens + batch->offset[i % batch->sequences];
+    expect_close ("a first row of hidden", w->hidden.data + i * H, expected + row * H, H);
+  }
+}
+
+static void
+check_rows (const golden_case *c, bool first_only)
 {
   whole w;
   char prefix[32], grad[48];
   snprintf (prefix, sizeof prefix, "%s.", c->name);
   snprintf (grad, sizeof grad, "%s.grad.", c->name);
   open_whole (&w, c);
+  w.args.first_only = first_only;
   run (&w);
-  int64_t outputs = w.z.rows * w.z.cols, states = w.hidden.rows * w.hidden.cols;
+  cr_expect_eq (w.hidden.rows == PASSES * w.args.batch->sequences, first_only && c->backbone == ADAMIX_TRAIN_NONE);
+  int64_t outputs = w.z.rows * w.z.cols;
   const float *loss = golden (&w, prefix, "loss", 3);
-  expect_close ("hidden", w.hidden.data, golden (&w, prefix, "hidden", states), states);
+  check_hidden (&w, prefix);
   expect_close ("z", w.z.data, golden (&w, prefix, "z", outputs), outputs);
   expect_close ("dz", w.dz, golden (&w, prefix, "dz", outputs), outputs);
   cr_expect (fabs (w.loss.task - loss[0]) <= TOLERANCE * loss[0]);
@@ -198,6 +218,14 @@ check_case (const golden_case *c)
   cr_expect_eq (check_gradients (&w, grad, &w.adapters.shared), w.adapters.shared.rows);
   cr_expect_eq (check_gradients (&w, grad, &w.backbone), w.backbone.rows);
   close_whole (&w);
+}
+
+/* Where the head reads first rows alone, also with no other computed by the last layer. */
+static void
+check_case (const golden_case *c)
+{
+  check_rows (c, false);
+  if (c->pool == ADAMIX_POOL_POOLER) check_rows (c, true);
 }
 
 Test (adamix_gradients, nothing_shared)
@@ -242,4 +270,58 @@ Test (adamix_gradients, distilbert)
 Test (adamix_gradients, electra)
 {
   check_architecture ("electra-tiny");
+}
+
+/* ---- first rows alone, with dropout and a route for each token --------------------------------------------------------- */
+
+static void
+open_random (whole *w, const golden_case *c, bool first_only)
+{
+  open_whole (w, c);
+  const adamix_batch *batch = w->args.batch;
+  const adamix_route_context context = { .passes = PASSES,
+                                         .tokens = batch->tokens,
+                                         .sequences = batch->sequences,
+                                         .offset = batch->offset,
+                                         .sample = batch->sample };
+  adamix_route_policy_find ("stochastic-token")
+      ->fill (w->adapters.bank, &context, adamix_inserted_bank_route (w->inserted));
+  w->args.dropout = 0.3F;
+  w->args.first_only = first_only;
+  run (w);
+}
+
+/* Sums over rows of which all but the first of a sequence are zero, with the zeros and without: in another order. */
+static void
+expect_same (const char *what, const float *value, const float *expected, int64_t count)
+{
+  const double rounding = 2e-6;
+  double error = 0, norm = 0;
+  for (int64_t e = 0; e < count; e++) {
+    error += ((double) value[e] - expected[e]) * ((double) value[e] - expected[e]);
+    norm += (double) expected[e] * expected[e];
+  }
+  cr_expect (sqrt (error) <= rounding * sqrt (norm), "%s: off by %g of %g", what, sqrt (error), sqrt (norm));
+}
+
+Test (adamix_gradients, first_rows_alone_are_those_of_all)
+{
+  static const char *const folder[] = { FIXTURE_BERT, "roberta-tiny", "distilbert-tiny", "electra-tiny" };
+  for (size_t f = 0; f < sizeof folder / sizeof *folder; f++) {
+    const golden_case c = { folder[f], "up.pooler", ADAMIX_SHARE_UP, ADAMIX_POOL_POOLER, ADAMIX_TRAIN_NONE };
+    whole all, first;
+    open_random (&all, &c, false);
+    open_random (&first, &c, true);
+    const adamix_params *sets[2][2] = { { &all.adapters.shared, &first.adapters.shared },
+                                        { &all.adapters.experts, &first.adapters.experts } };
+    expect_same ("z", first.z.data, all.z.data, all.z.rows * all.z.cols);
+    for (int s = 0; s < 2; s++)
+      for (int64_t r = 0; r < sets[s][0]->rows; r++) {
+        const adamix_param *a = &sets[s][0]->row[r], *b = &sets[s][1]->row[r];
+        expect_same (a->name, b->grad, a->grad, a->count);
+        cr_expect_eq (*a->touched, *b->touched, "%s: touched", a->name);
+      }
+    close_whole (&first);
+    close_whole (&all);
+  }
 }

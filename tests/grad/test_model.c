@@ -178,17 +178,20 @@ typedef struct scaling {
 } scaling;
 
 static adamix_err
-scale_forward (adamix_insertion *self, int64_t layer, adamix_place place, adamix_view x, adamix_view y)
+scale_forward (adamix_insertion *self, int64_t layer, adamix_place place, const adamix_rows *rows, adamix_view x,
+               adamix_view y)
 {
+  (void) rows;
   const float *scale = ((scaling *) self)->scale[place][layer];
   for (int64_t i = 0; i < x.rows * H; ++i) y.data[i] = x.data[i] * (1 + scale[i % H]);
   return ADAMIX_OK;
 }
 
 static adamix_err
-scale_backward (adamix_insertion *self, int64_t layer, adamix_place place, adamix_view x, adamix_view dy,
-                adamix_view dx)
+scale_backward (adamix_insertion *self, int64_t layer, adamix_place place, const adamix_rows *rows, adamix_view x,
+                adamix_view dy, adamix_view dx)
 {
+  (void) rows;
   const float *scale = ((scaling *) self)->scale[place][layer];
   float *grad = ((scaling *) self)->grad[place][layer];
   for (int64_t i = 0; i < x.rows * H; ++i) {

@@ -31,8 +31,10 @@ typedef struct observer {
 } observer;
 
 static adamix_err
-observe (adamix_insertion *self, int64_t layer, adamix_place place, adamix_view x, adamix_view y)
+observe (adamix_insertion *self, int64_t layer, adamix_place place, const adamix_rows *rows, adamix_view x,
+         adamix_view y)
 {
+  (void) rows;
   if (layer == 0 && place == ADAMIX_PLACE_ATTENTION)
     memcpy (((observer *) self)->seen, x.data, (size_t) (x.rows * H) * sizeof (float));
   if (y.data != x.data) memcpy (y.data, x.data, (size_t) (x.rows * H) * sizeof (float));

@@ -139,17 +139,20 @@ note (char log[256], const char *what, int64_t number)
 }
 
 static adamix_err
-record_forward (adamix_insertion *self, int64_t layer, adamix_place place, adamix_view x, adamix_view y)
+record_forward (adamix_insertion *self, int64_t layer, adamix_place place, const adamix_rows *rows, adamix_view x,
+                adamix_view y)
 {
+  (void) rows;
   note (((recorder *) self)->log, place == ADAMIX_PLACE_FFN ? "f" : "a", layer);
   for (int64_t i = 0; i < x.rows * H; ++i) y.data[i] = 1.25f * x.data[i];
   return ADAMIX_OK;
 }
 
 static adamix_err
-record_backward (adamix_insertion *self, int64_t layer, adamix_place place, adamix_view x, adamix_view dy,
-                 adamix_view dx)
+record_backward (adamix_insertion *self, int64_t layer, adamix_place place, const adamix_rows *rows, adamix_view x,
+                 adamix_view dy, adamix_view dx)
 {
+  (void) rows;
   recorder *recorder = (struct recorder *) self;
   note (recorder->log,
         dx.data ? (place == ADAMIX_PLACE_FFN ? "F" : "A") : (place == ADAMIX_PLACE_FFN ? "Fend" : "Aend"), layer);

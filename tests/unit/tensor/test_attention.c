@@ -1,5 +1,7 @@
 #include "tensor/fixture.h"
 
+#include <string.h>
+
 /* Query, key, value and upstream gradient lie in rows of one wider matrix, as in the model. */
 typedef struct {
   adamix_attention_head head;
@@ -18,6 +20,7 @@ make_case (int64_t n, int64_t d, bool dropping)
   c.grads = zero_floats (n * c.grad_stride);
   c.head = (adamix_attention_head){ .n = n,
                                     .d = d,
+                                    .queries = n,
                                     .q = c.rows,
                                     .k = c.rows + d,
                                     .v = c.rows + 2 * d,
@@ -180,6 +183,35 @@ Test (attention, backward_agrees_along_directions, .timeout = 300)
   FOR_EACH_TABLE (kernels)
   for (size_t l = 0; l + 1 < COUNT (LENGTHS); l++)
     for (size_t s = 0; s < COUNT (SIZES); s++) check_directions (kernels, LENGTHS[l], SIZES[s], (l + s) % 2 == 0);
+}
+
+/* The first queries alone: the same numbers as among all, and the gradients of an output whose other rows do not count. */
+Test (attention, fewer_queries_are_a_part_of_all)
+{
+  static const int64_t lengths[] = { 1, 7, 33, 140 }, few[] = { 1, 3, 64, 100 };
+  enum { D = 32 };
+  FOR_EACH_TABLE (kernels)
+  for (size_t l = 0; l < COUNT (lengths); l++)
+    for (size_t q = 0; q < COUNT (few) && few[q] <= lengths[l]; q++) {
+      const int64_t n = lengths[l];
+      attention_case all = make_case (n, D, true), part = make_case (n, D, true);
+      part.head.queries = few[q];
+      memset (all.dout + few[q] * all.out_stride, 0, (size_t) ((n - few[q]) * all.out_stride) * sizeof (float));
+      for (int64_t i = 0; i < n * part.grad_stride; i++) part.grads[i] = NAN;
+      kernels->attention (&all.head, all.out, all.out_stride);
+      kernels->attention (&part.head, part.out, part.out_stride);
+      run_backward (kernels, &all);
+      run_backward (kernels, &part);
+      for (int64_t i = 0; i < n; i++) {
+        for (int64_t j = 0; j < D; j++)
+          cr_assert_eq (part.out[i * part.out_stride + j], i < few[q] ? all.out[i * all.out_stride + j] : 0.0f);
+        for (int64_t j = 0; j < 3 * D; j++)
+          cr_assert_float_eq (part.grads[i * part.grad_stride + j], all.grads[i * all.grad_stride + j], 1e-6,
+                              "%s, %d of %d queries: gradient [%d,%d]", kernels->isa, (int) few[q], (int) n, (int) i,
+                              (int) j);
+      }
+      free_case (&all), free_case (&part);
+    }
 }
 
 /* With one-hot values the output is the row of probabilities. */
