@@ -158,6 +158,9 @@ typedef struct adamix_file_map {
 } adamix_file_map;
 adamix_err adamix_file_map_open (adamix_file_map *out, const char *path);
 void adamix_file_map_close (adamix_file_map *map);
+/* Give back the pages that lie whole in data[0 .. size): they stop counting as memory of this process and are read again
+ * from the file when they are touched.  A range that is not in the map is left alone.  Local. */
+void adamix_file_map_release (const adamix_file_map *map, const void *data, size_t size);
 
 bool adamix_path_exists (const char *path);
 bool adamix_path_is_directory (const char *path);

@@ -47,6 +47,15 @@ adamix_file_map_open (adamix_file_map *out, const char *path)
 }
 
 void
+adamix_file_map_release (const adamix_file_map *map, const void *data, size_t size)
+{
+  const uintptr_t page = (uintptr_t) sysconf (_SC_PAGESIZE), begin = (uintptr_t) map->data;
+  const uintptr_t first = ((uintptr_t) data + page - 1) / page * page, end = ((uintptr_t) data + size) / page * page;
+  if ((uintptr_t) data < begin || (uintptr_t) data + size > begin + map->size || first >= end) return;
+  madvise ((void *) first, end - first, MADV_DONTNEED);
+}
+
+void
 adamix_file_map_close (adamix_file_map *map)
 {
   if (!map) return;

@@ -119,6 +119,8 @@ adamix_err adamix_weights_open (adamix_weights *weights, const char *dir);
 void adamix_weights_close (adamix_weights *weights);
 /* By name, NULL if there is none; *path is then that of the file that holds it.  Views. */
 const adamix_stored_tensor *adamix_weights_find (const adamix_weights *weights, const char *name, const char **path);
+/* Give back the pages of a part of a file that need not stay in memory; what lies elsewhere is left alone. */
+void adamix_weights_release (const adamix_weights *weights, const void *data, size_t bytes);
 
 /* ---- the model --------------------------------------------------------------------------------------------------- */
 

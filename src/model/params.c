@@ -61,6 +61,15 @@ static const struct {
   [ADAMIX_LINEAR_POOLER] = { 1, { ADAMIX_ROLE_POOLER_WEIGHT } },
 };
 
+/* The file's copy of packed weights is of no more use; pages that are touched all the same are read again. */
+static void
+release_source (const adamix_model *model, const adamix_linear_source *source)
+{
+  for (int i = 0; i < source->blocks; ++i)
+    adamix_weights_release (&model->weights, source->weight[i],
+                            (size_t) (source->rows[i] * source->cols) * sizeof *source->weight[i]);
+}
+
 /* A linear layer's place in the model, and what it is packed from. */
 typedef struct linear_job {
   adamix_linear **linear;
@@ -114,11 +123,13 @@ adamix_model_pack (adamix_model *model, bool backward)
   linear_job *job = NULL;
   int64_t jobs;
   ADAMIX_TRY (list_jobs (model, &job, &jobs));
-  for (int64_t i = 0; i < jobs; ++i)
+  for (int64_t i = 0; i < jobs; ++i) {
     if (!*job[i].linear)
       ADAMIX_TRY (adamix_linear_create (job[i].linear, job[i].backend, &job[i].source, backward));
     else if (job[i].trainable)
       ADAMIX_TRY (adamix_linear_repack (*job[i].linear, &job[i].source));
+    release_source (model, &job[i].source);
+  }
 done:
   free (job);
   return err;
@@ -146,6 +157,7 @@ pack_jobs (const adamix_model *model, const linear_job *job, int64_t jobs)
   for (int64_t i = 0; i < jobs; ++i) {
     ADAMIX_RETURN_IF (adamix_linear_place (*job[i].linear, at));
     if (i % ranks == mine) ADAMIX_RETURN_IF (adamix_linear_repack (*job[i].linear, &job[i].source));
+    release_source (model, &job[i].source);
     at += adamix_linear_bytes (*job[i].linear);
   }
   return ADAMIX_OK;

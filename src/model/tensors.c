@@ -87,7 +87,7 @@ count_non_finite (int64_t n, const float *x)
 
 /* The values stay in the mapped file where they can. */
 static adamix_err
-load_values (const char *path, const adamix_stored_tensor *stored, adamix_tensor *tensor)
+load_values (const adamix_model *model, const char *path, const adamix_stored_tensor *stored, adamix_tensor *tensor)
 {
   if (stored->dtype == ADAMIX_DTYPE_F32 && (uintptr_t) stored->data % sizeof (float) == 0) {
     tensor->data = stored->data;
@@ -98,6 +98,7 @@ load_values (const char *path, const adamix_stored_tensor *stored, adamix_tensor
     tensor->data = tensor->converted;
   }
   int64_t bad = count_non_finite (tensor->count, tensor->data);
+  adamix_weights_release (&model->weights, stored->data, stored->bytes);
   if (bad)
     return adamix_err_set (ADAMIX_EFORMAT, "%s: tensor \"%s\" holds %" PRId64 " values that are NaN or infinite", path,
                            stored->name, bad);
@@ -130,7 +131,7 @@ load_tensor (adamix_model *model, const adamix_part *part, int which, int64_t la
   tensor->shape[0] = tensor->count = size_of (model, part->rows);
   if (kind->rank == 2) tensor->count *= tensor->shape[1] = size_of (model, part->cols);
   ADAMIX_RETURN_IF (check_shape (path, stored, tensor));
-  ADAMIX_RETURN_IF (load_values (path, stored, tensor));
+  ADAMIX_RETURN_IF (load_values (model, path, stored, tensor));
   model->slot[(layer + 1) * ADAMIX_ROLES + part->role + which] = tensor - model->tensor;
   return ADAMIX_OK;
 }

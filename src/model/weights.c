@@ -102,6 +102,7 @@ open_shard (adamix_weights *weights, const char *dir, adamix_shard *shard)
                                 weights->path, shard->name));
   ADAMIX_TRY (adamix_safetensors_open (&shard->file, path));
   ADAMIX_TRY (adamix_sha256_memory (&shard->hash, shard->file.map.data, shard->file.map.size));
+  adamix_file_map_release (&shard->file.map, shard->file.map.data, shard->file.map.size);
 done:
   free (path);
   return err;
@@ -180,6 +181,12 @@ adamix_weights_close (adamix_weights *weights)
   json_decref (weights->index);
   free (weights->path);
   *weights = (adamix_weights){ 0 };
+}
+
+void
+adamix_weights_release (const adamix_weights *weights, const void *data, size_t bytes)
+{
+  for (int64_t i = 0; i < weights->shards; ++i) adamix_file_map_release (&weights->shard[i].file.map, data, bytes);
 }
 
 const adamix_stored_tensor *

@@ -47,6 +47,34 @@ Test (file, map_of_nothing_a_folder_and_an_empty_file)
   adamix_file_map_close (NULL);
 }
 
+/* Pages given back are no memory of the process any more, hold the same when they are read again, and none outside the
+ * range, or of other memory, is touched. */
+Test (file, released_pages_are_read_again)
+{
+  enum { SIZE = 32 << 20, SLACK = 2 << 20 };
+  adamix_file_map map;
+  uint64_t sum = 0, again = 0;
+  char *data = malloc (SIZE);
+  for (int i = 0; i < SIZE; i++) data[i] = (char) (i * 7 + i / 4096);
+  cr_assert_succeeds (adamix_file_map_open (&map, scratch_file ("large", data, SIZE)));
+  for (int i = 0; i < SIZE; i++) sum += (unsigned char) map.data[i];
+  const int64_t touched = adamix_memory_pss ();
+  adamix_file_map_release (&map, data, SIZE);
+  cr_expect_eq (memcmp (data, map.data, SIZE), 0, "memory outside the map is left alone");
+  adamix_file_map_release (&map, map.data + SIZE / 2 + 1, SIZE / 2);
+  cr_expect_gt (adamix_memory_pss (), touched - SLACK, "a range that leaves the map is left alone");
+  adamix_file_map_release (&map, map.data + 1, SIZE / 2);
+  const int64_t left = adamix_memory_pss ();
+  cr_expect (left < touched - SIZE / 2 + SLACK && left > touched - SIZE / 2 - SLACK, "%d MB of %d stay",
+             (int) (left >> 20), (int) (touched >> 20));
+  adamix_file_map_release (&map, map.data, SIZE);
+  cr_expect_lt (adamix_memory_pss (), touched - SIZE + SLACK);
+  for (int i = 0; i < SIZE; i++) again += (unsigned char) map.data[i];
+  cr_expect_eq (sum, again);
+  adamix_file_map_close (&map);
+  free (data);
+}
+
 Test (file, write_replaces_the_whole_file)
 {
   char *path = scratch_path ("out");
