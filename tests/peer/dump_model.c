@@ -13,7 +13,7 @@
 #include <adamix/data.h>
 
 typedef struct dump_config {
-  const char *model, *batch, *output, *gemm, *kernels;
+  const char *model, *batch, *output, *gemm, *precision, *kernels;
   int pool, share, trainable, gradient;
   int64_t outputs, passes, experts, bottleneck, threads;
   double consistency;
@@ -36,6 +36,7 @@ static const adamix_option table[] = {
   { "backward", ADAMIX_OPTION_FLAG, AT (backward), "false", NULL, 0, 0, NULL, "compute gradients" },
   { "trainable", ADAMIX_OPTION_CHOICE, AT (trainable), "none", "none|biases|all", 0, 0, NULL, "of the backbone" },
   { "gemm", ADAMIX_OPTION_STRING, AT (gemm), "auto", NULL, 0, 0, "NAME", "GEMM backend" },
+  { "precision", ADAMIX_OPTION_STRING, AT (precision), "fp32", NULL, 0, 0, "NAME", "of the frozen GEMMs" },
   { "kernels", ADAMIX_OPTION_STRING, AT (kernels), "auto", NULL, 0, 0, "NAME", "element kernels" },
   { "threads", ADAMIX_OPTION_INTEGER, AT (threads), "2", NULL, 1, 64, "N", "threads" },
 };
@@ -253,6 +254,7 @@ run (dump *d)
   const dump_config *c = &d->config;
   if (!c->model || !c->batch || !c->output) return adamix_err_set (ADAMIX_EUSAGE, "give --model, --batch and --output");
   ADAMIX_RETURN_IF (adamix_compute_select (&d->compute, c->gemm, c->kernels, (int) c->threads));
+  ADAMIX_RETURN_IF (adamix_compute_precision (&d->compute, c->precision));
   ADAMIX_RETURN_IF (adamix_safetensors_open (&d->file, c->batch));
   ADAMIX_RETURN_IF (adamix_model_open (&d->model, c->model, &d->compute));
   ADAMIX_RETURN_IF (read_batch (d));
