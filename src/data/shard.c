@@ -56,25 +56,29 @@ sort_positions (const step_examples *step, int64_t *position, int64_t n)
   }
 }
 
-static int
-lightest (const int64_t *load, int shards)
+/* A shard as a number: (tokens (n + 1) + examples) shards + s, so that fewer examples decide between equal token counts, and
+ * then the lower s.  `heap` holds one of each, the least at its root, which has just grown. */
+static void
+settle (int64_t *heap, int shards)
 {
-  int best = 0;
-  for (int s = 1; s < shards; s++)
-    if (load[s] < load[best]) best = s;
-  return best;
+  int64_t root = 0, grown = heap[0];
+  for (int64_t child; (child = 2 * root + 1) < shards; root = child) {
+    if (child + 1 < shards && heap[child + 1] < heap[child]) child++;
+    if (grown < heap[child]) break;
+    heap[root] = heap[child];
+  }
+  heap[root] = grown;
 }
 
-/* part[position] = its shard, part[] of n values.  load[s] = tokens * (n + 1) + examples, so that fewer examples decide
- * between equal token counts. */
+/* part[position] = its shard, part[] of n values.  heap: [shards], overwritten. */
 static void
-deal (const step_examples *step, const int64_t *sorted, int64_t n, int shards, int64_t *part, int64_t *load)
+deal (const step_examples *step, const int64_t *sorted, int64_t n, int shards, int64_t *part, int64_t *heap)
 {
-  memset (load, 0, (size_t) shards * sizeof *load);
+  for (int s = 0; s < shards; s++) heap[s] = s;
   for (int64_t i = 0; i < n; i++) {
-    int s = lightest (load, shards);
-    part[sorted[i]] = s;
-    load[s] += tokens_of (step, sorted[i]) * (n + 1) + 1;
+    part[sorted[i]] = heap[0] % shards;
+    heap[0] += (tokens_of (step, sorted[i]) * (n + 1) + 1) * shards;
+    settle (heap, shards);
   }
 }
 
