@@ -277,7 +277,9 @@ typedef enum adamix_rng_purpose {
   ADAMIX_RNG_DROPOUT,
   ADAMIX_RNG_DEAL,
   ADAMIX_RNG_SPLIT,
-  ADAMIX_RNG_EVAL
+  ADAMIX_RNG_EVAL,
+  ADAMIX_RNG_BACKBONE, /* a model or a data set without a file */
+  ADAMIX_RNG_DATA
 } adamix_rng_purpose;
 
 /* A stream is a key: the same (seed, purpose) gives the same numbers on any rank, thread and machine. */

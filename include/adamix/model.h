@@ -53,6 +53,12 @@ typedef enum adamix_trainable { ADAMIX_TRAIN_NONE, ADAMIX_TRAIN_BIASES, ADAMIX_T
  * shard and an index that does not fit its shards; an unknown model_type EUNSUPPORTED; impossible numbers EFORMAT.
  * `compute` is borrowed for life. */
 adamix_err adamix_model_open (adamix_model **out, const char *dir, const adamix_compute *compute);
+/* A model without a file, to measure with: the sizes of a well-known one, linear weights and embeddings N(0, deviation) with
+ * config.json's initializer_range, biases 0, gammas 1; the same for a seed on any rank and thread.  Its hash is "".
+ * Errors: EUSAGE for a shape that is not among adamix_model_shapes; ENOMEM. */
+adamix_err adamix_model_draw (adamix_model **out, const char *shape, uint64_t seed, const adamix_compute *compute);
+/* The names of the shapes, joined by '|'.  Static. */
+const char *adamix_model_shapes (void);
 void adamix_model_destroy (adamix_model *model);
 const adamix_model_config *adamix_model_config_of (const adamix_model *model);
 /* The parameter table.  View. */

@@ -89,15 +89,22 @@ read_members (adamix_model_config *config, const adamix_architecture *row, const
 }
 
 adamix_err
+adamix_config_parse (adamix_model_config *out, const adamix_architecture **architecture, const json_t *object,
+                     const char *path)
+{
+  const char *type = NULL;
+  ADAMIX_RETURN_IF (adamix_json_string (object, path, "model_type", true, &type));
+  ADAMIX_RETURN_IF (adamix_architecture_find (architecture, path, type));
+  return read_members (out, *architecture, object, path);
+}
+
+adamix_err
 adamix_config_read (adamix_model_config *out, const adamix_architecture **architecture, const char *path)
 {
   adamix_err err = ADAMIX_OK;
   json_t *object = NULL;
-  const char *type = NULL;
   ADAMIX_TRY (adamix_json_load (&object, path));
-  ADAMIX_TRY (adamix_json_string (object, path, "model_type", true, &type));
-  ADAMIX_TRY (adamix_architecture_find (architecture, path, type));
-  ADAMIX_TRY (read_members (out, *architecture, object, path));
+  ADAMIX_TRY (adamix_config_parse (out, architecture, object, path));
 done:
   json_decref (object);
   return err;

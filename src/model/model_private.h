@@ -95,6 +95,9 @@ typedef struct adamix_architecture {
 adamix_err adamix_architecture_find (const adamix_architecture **out, const char *where, const char *name);
 /* Read `path` (config.json).  Errors: EIO, EFORMAT, EUNSUPPORTED. */
 adamix_err adamix_config_read (adamix_model_config *out, const adamix_architecture **architecture, const char *path);
+/* The same of an object that stands for the file `path`. */
+adamix_err adamix_config_parse (adamix_model_config *out, const adamix_architecture **architecture,
+                                const json_t *object, const char *path);
 
 /* ---- stored weights ------------------------------------------------------------------------------------------------- */
 
@@ -144,6 +147,7 @@ struct adamix_model {
   int64_t tensors;
   int64_t *slot; /* [(L + 1) * ADAMIX_ROLES] row of (layer + 1, role) in `tensor`, -1: none */
   bool wants_mean;
+  const adamix_rng *drawn; /* borrowed until the tensors are loaded: values are drawn, there is no file; else NULL */
   adamix_trainable trainable;
   adamix_params *params;     /* borrowed; NULL while frozen */
   adamix_node_memory packed; /* what they are packed into; empty: each has its own memory */
@@ -152,6 +156,8 @@ struct adamix_model {
 
 /* Fill the parameter table from the file: every tensor found, shaped as the configuration says, finite. */
 adamix_err adamix_model_load_tensors (adamix_model *model);
+/* Values of a row of the table that no file holds, as a tensor of such a part begins.  Errors: ENOMEM. */
+adamix_err adamix_model_draw_values (adamix_model *model, adamix_part_kind kind, adamix_tensor *tensor);
 /* NULL if the model has none. */
 const adamix_tensor *adamix_model_tensor (const adamix_model *model, int64_t layer, adamix_role role);
 /* Are weight and bias of a linear layer there?  `weight` is the weight's role. */

@@ -87,7 +87,7 @@ count_non_finite (int64_t n, const float *x)
 
 /* The values stay in the mapped file where they can. */
 static adamix_err
-load_values (const adamix_model *model, const char *path, const adamix_stored_tensor *stored, adamix_tensor *tensor)
+read_values (const adamix_model *model, const char *path, const adamix_stored_tensor *stored, adamix_tensor *tensor)
 {
   if (stored->dtype == ADAMIX_DTYPE_F32 && (uintptr_t) stored->data % sizeof (float) == 0) {
     tensor->data = stored->data;
@@ -105,6 +105,19 @@ load_values (const adamix_model *model, const char *path, const adamix_stored_te
   return ADAMIX_OK;
 }
 
+static adamix_err
+load_values (adamix_model *model, const char *path, const adamix_stored_tensor *stored, adamix_part_kind kind,
+             adamix_tensor *tensor)
+{
+  if (model->drawn) return adamix_model_draw_values (model, kind, tensor);
+  if (!stored)
+    return adamix_err_set (ADAMIX_EFORMAT,
+                           "%s: tensor \"%s\" is missing (neither so nor as \"%s%s\"): is this a %s model?", path,
+                           tensor->name, model->architecture->prefix, tensor->name, model->architecture->name);
+  ADAMIX_RETURN_IF (check_shape (path, stored, tensor));
+  return read_values (model, path, stored, tensor);
+}
+
 static int64_t
 size_of (const adamix_model *model, size_t offset)
 {
@@ -115,23 +128,18 @@ static adamix_err
 load_tensor (adamix_model *model, const adamix_part *part, int which, int64_t layer)
 {
   const part_tensor *kind = &kinds[part->kind].tensor[which];
-  const adamix_stored_tensor *stored;
+  const adamix_stored_tensor *stored = NULL;
   adamix_tensor *tensor = &model->tensor[model->tensors];
   const char *path = model->weights.path;
-  ADAMIX_RETURN_IF (find_stored (model, part->name, kind, layer, &stored, &path));
-  if (!stored && part->presence == ADAMIX_POOLER) return ADAMIX_OK;
+  if (!model->drawn) ADAMIX_RETURN_IF (find_stored (model, part->name, kind, layer, &stored, &path));
+  if (!model->drawn && !stored && part->presence == ADAMIX_POOLER) return ADAMIX_OK;
 
   model->tensors++; /* from here on destroy releases the row */
   *tensor = (adamix_tensor){ .rank = kind->rank, .param = -1 };
   ADAMIX_RETURN_IF (tensor_name (&tensor->name, "", part->name, kind->ending, layer));
-  if (!stored)
-    return adamix_err_set (ADAMIX_EFORMAT,
-                           "%s: tensor \"%s\" is missing (neither so nor as \"%s%s\"): is this a %s model?", path,
-                           tensor->name, model->architecture->prefix, tensor->name, model->architecture->name);
   tensor->shape[0] = tensor->count = size_of (model, part->rows);
   if (kind->rank == 2) tensor->count *= tensor->shape[1] = size_of (model, part->cols);
-  ADAMIX_RETURN_IF (check_shape (path, stored, tensor));
-  ADAMIX_RETURN_IF (load_values (model, path, stored, tensor));
+  ADAMIX_RETURN_IF (load_values (model, path, stored, part->kind, tensor));
   model->slot[(layer + 1) * ADAMIX_ROLES + part->role + which] = tensor - model->tensor;
   return ADAMIX_OK;
 }
