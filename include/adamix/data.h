@@ -90,6 +90,15 @@ adamix_err adamix_task_path (const adamix_task *task, const char *root, adamix_s
 adamix_err adamix_dataset_read (adamix_dataset *out, const adamix_task *task, const char *path,
                                 const adamix_tokenizer *tokenizer, int64_t max_length, int64_t limit,
                                 adamix_labels *labels);
+/* Labelled examples without text, to measure with: lengths from a log-normal distribution, rounded and kept within 3 and
+ * `longest`; token ids and labels uniform. */
+typedef struct adamix_drawn_sizes {
+  int64_t examples;
+  double tokens, spread; /* mean of the lengths; their standard deviation over it */
+  int64_t longest, vocabulary, classes;
+} adamix_drawn_sizes;
+/* Errors: ENOMEM. */
+adamix_err adamix_dataset_draw (adamix_dataset *out, const adamix_drawn_sizes *sizes, uint64_t seed);
 void adamix_dataset_destroy (adamix_dataset *dataset);
 /* Rate of the most frequent class, NaN for regression. */
 double adamix_dataset_majority (const adamix_dataset *dataset);

@@ -223,3 +223,60 @@ Test (dataset, the_first_failure_of_any_thread_is_told)
   cr_assert_fails (read_text (&d, &task, "train.tsv", text, 0, &labels), ADAMIX_EDATA,
                    "train.tsv:1002: the record ends before column 2");
 }
+
+/* ---- without a file ------------------------------------------------------------------------------------------------------- */
+
+/* Means of n draws stray by deviation / sqrt (n); rounding and the bounds shift this mean by less than 1 %. */
+Test (drawn, has_lengths_of_the_mean_and_spread_asked_for)
+{
+  const adamix_drawn_sizes sizes = {
+    .examples = 20000, .tokens = 40, .spread = 0.5, .longest = 400, .vocabulary = 1000, .classes = 3
+  };
+  adamix_dataset d;
+  cr_assert_succeeds (adamix_dataset_draw (&d, &sizes, 1));
+  double sum = 0, squares = 0, share[3] = { 0 };
+  for (int64_t i = 0; i < d.examples; i++) {
+    const double n = (double) (d.offset[i + 1] - d.offset[i]);
+    cr_assert (n >= 3 && n <= 400);
+    cr_assert (d.label[i] >= 0 && d.label[i] < 3);
+    share[d.label[i]] += 1.0 / 20000;
+    sum += n;
+    squares += n * n;
+  }
+  const double mean = sum / 20000, deviation = sqrt (squares / 20000 - mean * mean);
+  cr_expect (fabs (mean / 40 - 1) < 0.02, "mean %g", mean);
+  cr_expect (fabs (deviation / mean / 0.5 - 1) < 0.05, "spread %g", deviation / mean);
+  for (int c = 0; c < 3; c++) cr_expect (fabs (share[c] - 1.0 / 3) < 0.02, "class %d: %g", c, share[c]);
+  int64_t high = 0;
+  for (int64_t i = 0; i < d.offset[d.examples]; i++) {
+    cr_assert (d.id[i] >= 0 && d.id[i] < 1000);
+    high += d.id[i] >= 500;
+  }
+  cr_expect (fabs ((double) high / (double) d.offset[d.examples] - 0.5) < 0.01);
+  adamix_dataset_destroy (&d);
+}
+
+Test (drawn, keeps_its_bounds_and_depends_on_the_seed)
+{
+  const adamix_drawn_sizes sizes = {
+    .examples = 500, .tokens = 6, .spread = 1, .longest = 9, .vocabulary = 7, .classes = 2
+  };
+  adamix_dataset a, b, c;
+  int64_t least = INT64_MAX, most = 0;
+  cr_assert_succeeds (adamix_dataset_draw (&a, &sizes, 1));
+  cr_assert_succeeds (adamix_dataset_draw (&b, &sizes, 1));
+  cr_assert_succeeds (adamix_dataset_draw (&c, &sizes, 2));
+  for (int64_t i = 0; i < 500; i++) {
+    const int64_t n = a.offset[i + 1] - a.offset[i];
+    least = n < least ? n : least;
+    most = n > most ? n : most;
+  }
+  cr_expect (least == 3 && most == 9, "%ld to %ld", (long) least, (long) most);
+  cr_expect_arr_eq (a.offset, b.offset, 501 * sizeof *a.offset);
+  cr_expect_arr_neq (a.offset, c.offset, 501 * sizeof *a.offset);
+  cr_assert_arr_eq (a.label, b.label, 500 * sizeof *a.label);
+  cr_expect_arr_neq (a.label, c.label, 500 * sizeof *a.label);
+  adamix_dataset_destroy (&a);
+  adamix_dataset_destroy (&b);
+  adamix_dataset_destroy (&c);
+}
