@@ -74,6 +74,47 @@ adamix_err adamix_comm_same (adamix_comm *comm, const char *what, const void *da
  * prefix if all fail alike or there is one rank).  Collective over comm. */
 adamix_err adamix_comm_agree (adamix_comm *comm, adamix_err local);
 
+/* ---- what collectives cost ---------------------------------------------------------------------------------------------
+ *
+ * A model for machines that are not at hand: a message of n bytes between two ranks takes latency + n / bandwidth.  Ranks lie
+ * on nodes in blocks of neighbours; within a node all pairs are alike, and a node has one wire, whose bandwidth its ranks
+ * share.  All of these are pure; seconds; a single rank pays nothing. */
+
+typedef struct adamix_link {
+  double latency;   /* seconds */
+  double bandwidth; /* bytes a second */
+} adamix_link;
+
+typedef struct adamix_network {
+  adamix_link node; /* between two ranks of a node */
+  adamix_link wire; /* between two nodes */
+  int ranks_per_node;
+} adamix_network;
+
+/* The link that explains the times of messages best, by the least sum of squared relative errors.  Errors: EDATA unless two
+ * sizes differ. */
+adamix_err adamix_link_fit (adamix_link *out, const double *bytes, const double *seconds, int samples);
+double adamix_link_seconds (const adamix_link *link, double bytes);
+
+typedef enum adamix_allreduce {
+  ADAMIX_ALLREDUCE_FLAT, /* the best of recursive doubling, halving and doubling, and a ring, over all ranks alike */
+  ADAMIX_ALLREDUCE_HIERARCHICAL, /* to a rank of each node, the best of these among nodes, and back */
+  ADAMIX_ALLREDUCES
+} adamix_allreduce;
+const char *adamix_allreduce_name (adamix_allreduce algorithm); /* "flat", ... */
+
+/* adamix_comm_sum_... of `bytes` over W ranks.  With p ranks on one node, link latency a, time b a byte, n bytes:
+ *   recursive doubling   log2 (p) (a + n b)               what goes beyond a power of two costs two rounds more
+ *   halving, doubling    2 (log2 (p) a + (p-1)/p n b)
+ *   ring                 2 (p-1) (a + n/p b)               */
+double adamix_cost_sum (const adamix_network *network, adamix_allreduce algorithm, int ranks, double bytes);
+/* adamix_comm_broadcast: by a tree of nodes, then in each node, log2 (p) (a + n b), or scattered and gathered as above. */
+double adamix_cost_broadcast (const adamix_network *network, int ranks, double bytes);
+/* An all-gather of `bytes` a rank: log2 (p) a + (p-1) n b. */
+double adamix_cost_gather (const adamix_network *network, int ranks, double bytes);
+/* adamix_comm_arrive where all arrive at once: log2 (p) a. */
+double adamix_cost_arrive (const adamix_network *network, int ranks);
+
 #ifdef __cplusplus
 }
 #endif
