@@ -102,6 +102,27 @@ adamix_err adamix_exchange_collect (adamix_placement *placement, const adamix_ba
 adamix_err adamix_exchange_select (const adamix_params *all_set, const float *all, bool per_row,
                                    const adamix_params *mine_set, float *mine);
 
+/* ---- what it costs ----------------------------------------------------------------------------------------------------- */
+
+/* What W ranks exchange, without being there: bytes. */
+typedef struct adamix_exchange_volume {
+  int ranks, groups, group_ranks; /* W; G; ranks of the largest group */
+  double shared, experts;         /* summed in each step: over all ranks; over a group, the one with most experts */
+  double values, rows;            /* that this group gives at a rotation: its experts or a moment of theirs; their t */
+} adamix_exchange_volume;
+
+/* `shared` is the set of any rank: it is the same on all.  Local.  Errors: ENOMEM, ESHAPE. */
+adamix_err adamix_exchange_volume_of (adamix_exchange_volume *out, const adamix_placement_policy *policy,
+                                      const adamix_placement_args *args, const adamix_bank_shape *shape,
+                                      const adamix_params *shared, int ranks);
+/* Seconds of a step's exchange where all ranks arrive at once: adamix_comm_arrive, adamix_exchange_gradients,
+ * adamix_exchange_norm.  Pure. */
+double adamix_exchange_cost (const adamix_exchange_volume *volume, const adamix_network *network,
+                             adamix_allreduce algorithm);
+/* Seconds of the communication of one rotation: values, both moments and t are gathered from all groups.  Pure. */
+double adamix_rotation_cost (const adamix_exchange_volume *volume, const adamix_network *network,
+                             adamix_allreduce algorithm);
+
 #ifdef __cplusplus
 }
 #endif
