@@ -111,7 +111,7 @@ typedef struct adamix_exchange_volume {
   double values, rows;            /* that this group gives at a rotation: its experts or a moment of theirs; their t */
 } adamix_exchange_volume;
 
-/* `shared` is the set of any rank: it is the same on all.  Local.  Errors: ENOMEM, ESHAPE. */
+/* `shared` is the set of any rank: it is the same on all; shape NULL: there are no experts.  Local.  Errors: ENOMEM, ESHAPE. */
 adamix_err adamix_exchange_volume_of (adamix_exchange_volume *out, const adamix_placement_policy *policy,
                                       const adamix_placement_args *args, const adamix_bank_shape *shape,
                                       const adamix_params *shared, int ranks);

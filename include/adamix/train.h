@@ -220,6 +220,85 @@ typedef struct adamix_train_results {
 adamix_err adamix_train_run (const adamix_train_args *args, adamix_train_results *results);
 void adamix_train_results_destroy (adamix_train_results *results);
 
+/* ---- measuring ------------------------------------------------------------------------------------------------------------- */
+
+/* Training steps alone, without files. */
+typedef struct adamix_measure_args {
+  const adamix_train_config *config; /* of it: what a step depends on; --max-steps and --epochs do not count */
+  adamix_comm *world;
+  adamix_model *model; /* packed; borrowed */
+  const adamix_compute *compute;
+  const adamix_dataset *train; /* labelled; at least a batch */
+  int64_t outputs;             /* classes */
+  int64_t steps;               /* to time, at least 1 */
+} adamix_measure_args;
+
+/* Medians over the steps, means over the ranks; seconds. */
+typedef struct adamix_step_times {
+  int64_t passes;
+  double examples, tokens; /* a step, over all ranks; one pass counted */
+  double seconds;          /* a step */
+  double differentiate;    /* of it: cutting and packing the batch, routes, forward, loss, backward, norm */
+  double wait, exchange;   /* for slower ranks; communication after all have arrived */
+  double update;           /* of the optimizer */
+  double rotation;         /* of ownership, once; 0 where there is none */
+  /* What was trained: the bank's shape (has_bank), values and rows of the shared set. */
+  bool has_bank;
+  adamix_bank_shape shape;
+  int64_t shared_values, shared_rows;
+} adamix_step_times;
+
+/* Make one step that is not timed and `steps` that are; then updates and rotations alone.  Collective over world. */
+adamix_err adamix_train_measure (const adamix_measure_args *args, adamix_step_times *out);
+
+/* ---- scale on paper -------------------------------------------------------------------------------------------------------- */
+
+/* Seconds that a rank's own work of a step takes for a number of tokens, as measured: ascending tokens. */
+#define ADAMIX_CURVE_POINTS 16
+typedef struct adamix_step_curve {
+  int points; /* at least 1 */
+  double tokens[ADAMIX_CURVE_POINTS], seconds[ADAMIX_CURVE_POINTS];
+} adamix_step_curve;
+
+/* Linear between two points; at the last one's speed beyond it; below the first one, that one's.  Pure. */
+double adamix_step_curve_at (const adamix_step_curve *curve, double tokens);
+
+/* A machine and a training whose steps are to be predicted.  All borrowed. */
+typedef struct adamix_scaling_args {
+  adamix_step_curve curve;
+  adamix_network network;
+  const adamix_placement_policy *policy;
+  adamix_placement_args placement;
+  const adamix_bank_shape *shape; /* NULL: no experts */
+  const adamix_params *shared;
+  int64_t rotate_every;           /* 0: never */
+  double rotation_seconds;        /* of a rotation besides its communication */
+  const adamix_dataset *examples; /* batches are drawn from them; labels and ids are not read */
+  uint64_t seed;
+} adamix_scaling_args;
+
+/* A step on W ranks; seconds, means over several drawn batches. */
+typedef struct adamix_scaling_point {
+  int ranks;
+  int64_t batch;
+  double tokens;    /* of a batch, one pass counted */
+  double imbalance; /* tokens of the fullest rank over the mean over all ranks */
+  int64_t idle;     /* ranks without an example */
+  double cut;       /* of the batch into shards, which every rank does for all; as measured here */
+  double compute;   /* of the fullest rank */
+  struct {
+    double exchange, rotation; /* a rotation's share of a step */
+    double seconds;            /* of the whole step */
+  } by[ADAMIX_ALLREDUCES];
+} adamix_scaling_point;
+
+/* Errors: EDATA if there are fewer examples than a batch; ENOMEM. */
+adamix_err adamix_scaling_predict (const adamix_scaling_args *args, int ranks, int64_t batch,
+                                   adamix_scaling_point *out);
+/* Tokens a second and rank, over those of `base`.  Pure. */
+double adamix_scaling_efficiency (const adamix_scaling_point *point, const adamix_scaling_point *base,
+                                  adamix_allreduce algorithm);
+
 #ifdef __cplusplus
 }
 #endif

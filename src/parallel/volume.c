@@ -41,7 +41,7 @@ adamix_exchange_volume_of (adamix_exchange_volume *out, const adamix_placement_p
   ADAMIX_TRY (ADAMIX_ALLOC (owner, cells));
   ADAMIX_TRY (ADAMIX_ALLOC (owned, cells));
   policy->deal (args, out->groups, 0, owner);
-  for (int g = 0; g < out->groups; g++) {
+  for (int g = 0; shape && g < out->groups; g++) {
     for (int64_t e = 0; e < cells; e++) owned[e] = owner[e] == g;
     ADAMIX_TRY (count_group (out, shape, owned));
   }
@@ -54,11 +54,11 @@ done:
 double
 adamix_exchange_cost (const adamix_exchange_volume *volume, const adamix_network *network, adamix_allreduce algorithm)
 {
-  double norm = 0;
-  if (volume->groups > 1) norm = adamix_cost_sum (network, algorithm, volume->ranks, sizeof (double));
-  return adamix_cost_arrive (network, volume->ranks) +
-         adamix_cost_sum (network, algorithm, volume->ranks, volume->shared) +
-         adamix_cost_sum (network, algorithm, volume->group_ranks, volume->experts) + norm;
+  double cost =
+      adamix_cost_arrive (network, volume->ranks) + adamix_cost_sum (network, algorithm, volume->ranks, volume->shared);
+  if (volume->experts > 0) cost += adamix_cost_sum (network, algorithm, volume->group_ranks, volume->experts);
+  if (volume->groups > 1) cost += adamix_cost_sum (network, algorithm, volume->ranks, sizeof (double));
+  return cost;
 }
 
 /* adamix_exchange_collect of an array of which a group holds `bytes`. */

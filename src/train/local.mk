@@ -7,6 +7,7 @@ libadamix_la_SOURCES += \
   %D%/finish.c \
   %D%/gather.c \
   %D%/inference.c \
+  %D%/measure.c \
   %D%/module.c \
   %D%/optimizer.c \
   %D%/plan.c \
@@ -14,6 +15,7 @@ libadamix_la_SOURCES += \
   %D%/record.c \
   %D%/run.c \
   %D%/run_private.h \
+  %D%/scaling.c \
   %D%/schedule.c \
   %D%/setup.c \
   %D%/step.c \

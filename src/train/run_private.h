@@ -67,6 +67,17 @@ typedef struct adamix_step_result {
 adamix_err adamix_run_open (adamix_run *out, const adamix_train_args *args, bool *finished);
 void adamix_run_close (adamix_run *run);
 
+/* What a run without files trains on; all borrowed: a packed model, labelled examples of `outputs` classes. */
+typedef struct adamix_run_inputs {
+  adamix_model *model;
+  const adamix_compute *compute;
+  const adamix_dataset *train;
+  int64_t outputs;
+} adamix_run_inputs;
+/* The same without files, for steps alone; closed by adamix_run_close_on.  Collective over the world. */
+adamix_err adamix_run_open_on (adamix_run *run, const adamix_train_args *args, const adamix_run_inputs *inputs);
+void adamix_run_close_on (adamix_run *run);
+
 /* step.c: one update, step counted from 0.  Collective over the world. */
 adamix_err adamix_run_step (adamix_run *run, int64_t step, adamix_step_result *out);
 

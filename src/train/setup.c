@@ -311,14 +311,60 @@ select_compute (adamix_run *run)
   return adamix_compute_precision (&run->compute, c->precision);
 }
 
+static void
+begin (adamix_run *run, const adamix_train_args *args)
+{
+  const adamix_train_config *c = args->config;
+  *run = (adamix_run){ .args = args, .config = c, .method = adamix_method_find (c->method), .lock = -1 };
+  run->route = adamix_route_policy_find (c->route);
+}
+
+static adamix_err
+plan_on (adamix_run *run)
+{
+  const adamix_comm *world = run->args->world;
+  ADAMIX_RETURN_IF (choose_pool (run));
+  ADAMIX_RETURN_IF (adamix_plan_create (&run->plan, run->config, &run->data[ADAMIX_SPLIT_TRAIN], world->size, world));
+  shape_run (run);
+  return ADAMIX_OK;
+}
+
+adamix_err
+adamix_run_open_on (adamix_run *run, const adamix_train_args *args, const adamix_run_inputs *inputs)
+{
+  adamix_err err = ADAMIX_OK;
+  adamix_comm *world = args->world;
+  begin (run, args);
+  run->compute = *inputs->compute;
+  run->model = inputs->model;
+  run->data[ADAMIX_SPLIT_TRAIN] = *inputs->train;
+  run->task = (adamix_task){ .type = ADAMIX_TASK_CLASSIFICATION };
+  run->outputs = inputs->outputs;
+  ADAMIX_TRY (adamix_comm_agree (world, plan_on (run)));
+  const adamix_placement_args placement = placement_args (run);
+  ADAMIX_TRY (adamix_placement_create (&run->placement, adamix_placement_policy_find (args->config->placement),
+                                       &placement, world));
+  ADAMIX_TRY (adamix_comm_agree (world, create_state (run)));
+done:
+  if (err) adamix_run_close_on (run);
+  return err;
+}
+
+void
+adamix_run_close_on (adamix_run *run)
+{
+  run->data[ADAMIX_SPLIT_TRAIN] = (adamix_dataset){ 0 };
+  run->model = NULL;
+  adamix_run_close (run);
+}
+
 adamix_err
 adamix_run_open (adamix_run *run, const adamix_train_args *args, bool *finished)
 {
   adamix_err err = ADAMIX_OK;
   adamix_comm *world = args->world;
   const adamix_train_config *c = args->config;
-  *run = (adamix_run){ .args = args, .config = c, .method = adamix_method_find (c->method), .lock = -1 };
-  run->route = adamix_route_policy_find (c->route);
+  begin (run, args);
   *finished = false;
   ADAMIX_TRY (adamix_comm_agree (world, select_compute (run)));
   ADAMIX_TRY (adamix_compute_agree (&run->compute, world));

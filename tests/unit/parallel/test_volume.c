@@ -45,6 +45,12 @@ Test (volume, is_that_of_the_largest_group)
   cr_expect_eq (volume_of ("owned", 5, 2, 4).values, 4 * 8 * UP);
   const adamix_exchange_volume alone = volume_of ("owned", 4, 2, 1), all = volume_of ("replicated", 4, 2, 6);
   cr_expect (alone.groups == 1 && alone.group_ranks == 1 && all.groups == 1 && all.group_ranks == 6);
+  const adamix_params head = { .count = 32, .rows = 2 };
+  const adamix_placement_args args = { .layers = LAYERS, .experts = 1, .experts_per_rank = 1 };
+  adamix_exchange_volume v;
+  adamix_exchange_volume_of (&v, adamix_placement_policy_find ("owned"), &args, NULL, &head, 16);
+  cr_expect (v.experts == 0 && v.values == 0 && v.shared == 4 * (32 + 2 + 8));
+  cr_expect_float_eq (adamix_exchange_cost (&v, &pings, ADAMIX_ALLREDUCE_FLAT), 2 * (2 + 2 * 100), 1e-9);
   cr_expect (alone.values == all.values && all.values == 4 * LAYERS * 4 * UP);
 }
 

@@ -22,3 +22,9 @@ tests_unit_train_test_prescribed_SOURCES = %D%/test_prescribed.c
 tests_unit_train_test_prescribed_CPPFLAGS = $(unit_CPPFLAGS)
 tests_unit_train_test_prescribed_LDADD = $(unit_LDADD)
 TESTS += tests/unit/train/test_prescribed
+
+check_PROGRAMS += tests/unit/train/test_scaling
+tests_unit_train_test_scaling_SOURCES = %D%/test_scaling.c
+tests_unit_train_test_scaling_CPPFLAGS = $(unit_CPPFLAGS)
+tests_unit_train_test_scaling_LDADD = $(unit_LDADD)
+TESTS += tests/unit/train/test_scaling
