@@ -15,6 +15,7 @@ int driver_eval (const driver_command *self, int argc, char **argv);
 int driver_predict (const driver_command *self, int argc, char **argv);
 int driver_inspect (const driver_command *self, int argc, char **argv);
 int driver_encode (const driver_command *self, int argc, char **argv);
+int driver_bench (const driver_command *self, int argc, char **argv);
 
 /* A process of the binary, one of many under a launcher. */
 typedef struct driver_session {

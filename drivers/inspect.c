@@ -13,14 +13,6 @@ static const adamix_option table[] = {
 };
 #define ROWS ((int) (sizeof table / sizeof *table))
 
-/* Multiply-adds count two: forward FLOPs a token in the linear layers (attention products grow with the length). */
-static int64_t
-encoder_flops (const adamix_model_config *c)
-{
-  int64_t projection = c->embedding == c->hidden ? 0 : c->embedding * c->hidden;
-  return 2 * (projection + c->layers * (4 * c->hidden * c->hidden + 2 * c->hidden * c->ffn));
-}
-
 /* ---- a model folder ---- */
 
 static adamix_err
@@ -41,7 +33,8 @@ inspect_model (const char *path, json_t *out)
       (json_int_t) c->positions, "longest_sequence", (json_int_t) c->longest, "hidden_act",
       adamix_activation_name (c->activation), "pooler", adamix_model_has_pooler (model), "mean_pooling",
       adamix_model_wants_mean (model), "sha256", adamix_model_hash (model));
-  json_object_set_new (json, "flops_per_token", json_integer (encoder_flops (c)));
+  /* Multiply-adds count two: forward, without the attention's products, which grow with the length. */
+  json_object_set_new (json, "flops_per_token", json_integer (2 * adamix_model_linear_parameters (c)));
   json_object_update (out, json);
   json_decref (json);
 done:

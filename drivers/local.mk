@@ -1,6 +1,14 @@
 # drivers: the binary, one short file a command.
 bin_PROGRAMS += adamix
 adamix_SOURCES = \
+  %D%/bench.c \
+  %D%/bench.h \
+  %D%/bench_comm.c \
+  %D%/bench_gemm.c \
+  %D%/bench_links.c \
+  %D%/bench_scaling.c \
+  %D%/bench_step.c \
+  %D%/bench_workload.c \
   %D%/driver.h \
   %D%/encode.c \
   %D%/eval.c \

@@ -12,6 +12,8 @@ static const driver_command commands[] = {
     "a line of text in (a pair by tab), a line of JSON out", driver_predict },
   { "inspect", "PATH [--json]", "what a model, run, module or safetensors file holds", driver_inspect },
   { "encode", "--model DIR [--max-length N]", "token ids of each line of standard input", driver_encode },
+  { "bench", "step|gemm|comm|scaling [options]", "measure this machine: steps, GEMM, communication, scaling",
+    driver_bench },
 };
 #define COMMANDS (sizeof commands / sizeof *commands)
 

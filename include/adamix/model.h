@@ -72,6 +72,8 @@ bool adamix_model_wants_mean (const adamix_model *model);
  * bytewise order of their names (a line each, "DIGEST  NAME\n"). */
 const char *adamix_model_hash (const adamix_model *model);
 int64_t adamix_model_parameters (const adamix_model *model); /* of the encoder, pooler included if there */
+/* Parameters that every token is multiplied with: the weights of the layers' linear maps and of the embeddings' projection. */
+int64_t adamix_model_linear_parameters (const adamix_model_config *config);
 
 /* Announce the backbone's trainable tensors in `params` ("backbone.<name>"); after adamix_params_allocate call
  * adamix_model_link, which copies the file's values there and lets the table point to them. */

@@ -104,3 +104,10 @@ adamix_model_parameters (const adamix_model *model)
   for (int64_t i = 0; i < model->tensors; ++i) sum += model->tensor[i].count;
   return sum;
 }
+
+int64_t
+adamix_model_linear_parameters (const adamix_model_config *c)
+{
+  const int64_t projection = c->embedding == c->hidden ? 0 : c->embedding * c->hidden;
+  return projection + c->layers * (4 * c->hidden * c->hidden + 2 * c->hidden * c->ffn);
+}
