@@ -2,7 +2,6 @@
 
 #include <math.h>
 #include <stdlib.h>
-#include <string.h>
 
 /* ---- collectives --------------------------------------------------------------------------------------------------------- */
 
@@ -62,13 +61,6 @@ bench_collectives (int *count)
 #define LEAST_REPETITIONS 5
 #define MOST_REPETITIONS  500
 
-static int
-compare (const void *a, const void *b)
-{
-  const double x = *(const double *) a, y = *(const double *) b;
-  return (x > y) - (x < y);
-}
-
 static adamix_err
 repeat (adamix_comm *comm, const bench_collective *collective, void *data, int64_t bytes, double *seconds, int n)
 {
@@ -91,8 +83,7 @@ time_size (adamix_comm *comm, const bench_collective *collective, void *data, in
   const double wanted = fmin (SECONDS / seconds[1], MOST_REPETITIONS);
   const int n = wanted > LEAST_REPETITIONS ? (int) wanted : LEAST_REPETITIONS;
   ADAMIX_RETURN_IF (repeat (comm, collective, data, bytes, seconds, n));
-  qsort (seconds, (size_t) n, sizeof *seconds, compare);
-  *median = (seconds[(n - 1) / 2] + seconds[n / 2]) / 2;
+  *median = adamix_median (seconds, n);
   *least = seconds[0];
   return ADAMIX_OK;
 }

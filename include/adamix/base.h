@@ -117,6 +117,8 @@ void adamix_progress_end (adamix_progress *progress);
 /* ---- clock ------------------------------------------------------------------------------------------------------- */
 
 double adamix_clock (void); /* monotonic seconds */
+/* Of n >= 1 times, which it sorts. */
+double adamix_median (double *value, int64_t n);
 
 /* Peak resident set of this process so far and its proportional set size now (shared pages divided by their users);
  * bytes, 0 where the system does not tell. */

@@ -1,6 +1,7 @@
 #include <adamix/base.h>
 
 #include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
@@ -10,6 +11,20 @@ adamix_clock (void)
   struct timespec now;
   clock_gettime (CLOCK_MONOTONIC, &now);
   return (double) now.tv_sec + 1e-9 * (double) now.tv_nsec;
+}
+
+static int
+compare (const void *a, const void *b)
+{
+  const double x = *(const double *) a, y = *(const double *) b;
+  return (x > y) - (x < y);
+}
+
+double
+adamix_median (double *value, int64_t n)
+{
+  qsort (value, (size_t) n, sizeof *value, compare);
+  return (value[(n - 1) / 2] + value[n / 2]) / 2;
 }
 
 /* Value of a line "Key:   123 kB" of a file of /proc, in bytes; 0 where there is none. */

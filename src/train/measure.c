@@ -1,7 +1,6 @@
 #include "train/run_private.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 /* Not timed: the first step touches its memory for the first time. */
 #define FIRST_STEPS 1
@@ -16,21 +15,6 @@ typedef struct samples {
   double *part[PARTS];
   int64_t tokens, examples;
 } samples;
-
-static int
-compare (const void *a, const void *b)
-{
-  const double x = *(const double *) a, y = *(const double *) b;
-  return (x > y) - (x < y);
-}
-
-/* Sorts the values. */
-static double
-median (double *value, int64_t n)
-{
-  qsort (value, (size_t) n, sizeof *value, compare);
-  return (value[(n - 1) / 2] + value[n / 2]) / 2;
-}
 
 static adamix_err
 time_steps (adamix_run *run, int64_t steps, samples *s)
@@ -62,7 +46,7 @@ time_update (adamix_run *run)
     adamix_optimizer_update (&run->experts_optimizer, 0, 1);
     seconds[i] = adamix_clock () - start;
   }
-  return median (seconds, REPETITIONS);
+  return adamix_median (seconds, REPETITIONS);
 }
 
 /* To the deals after that in force; the steps behind them are not made. */
@@ -79,7 +63,7 @@ time_rotation (adamix_run *run, double *out)
     ADAMIX_RETURN_IF (adamix_run_rotate (run, (run->placement.round + 1) * period));
     seconds[i] = adamix_clock () - start;
   }
-  *out = median (seconds, REPETITIONS);
+  *out = adamix_median (seconds, REPETITIONS);
   return ADAMIX_OK;
 }
 
@@ -89,7 +73,7 @@ summarise (const adamix_run *run, samples *s, int64_t steps, double update, doub
 {
   adamix_comm *world = run->args->world;
   double sum[PARTS + 2];
-  for (int p = 0; p < PARTS; p++) sum[p] = median (s->part[p], steps);
+  for (int p = 0; p < PARTS; p++) sum[p] = adamix_median (s->part[p], steps);
   sum[PARTS] = update;
   sum[PARTS + 1] = rotation;
   ADAMIX_RETURN_IF (adamix_comm_sum_f64 (world, sum, PARTS + 2));

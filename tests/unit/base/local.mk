@@ -1,3 +1,9 @@
+check_PROGRAMS += tests/unit/base/test_clock
+tests_unit_base_test_clock_SOURCES = %D%/test_clock.c
+tests_unit_base_test_clock_CPPFLAGS = $(unit_CPPFLAGS)
+tests_unit_base_test_clock_LDADD = $(unit_LDADD)
+TESTS += tests/unit/base/test_clock
+
 check_PROGRAMS += tests/unit/base/test_err
 tests_unit_base_test_err_SOURCES = %D%/test_err.c
 tests_unit_base_test_err_CPPFLAGS = $(unit_CPPFLAGS)
