@@ -73,18 +73,44 @@ done:
   return err;
 }
 
+static bool
+has_file (const char *folder, const char *name)
+{
+  char *path;
+  if (adamix_path_join (&path, folder, name)) return false;
+  bool there = adamix_path_exists (path);
+  free (path);
+  return there;
+}
+
 /* A run has a merged module and, beside it, the experts it was made of. */
 static adamix_err
-inspect_run (const char *path, json_t *out)
+inspect_modules (const char *path, json_t *out)
 {
   json_t *experts = json_object ();
   adamix_err err = inspect_module (path, false, out);
-  json_object_set_new (out, "kind", json_string ("run"));
   if (!err && inspect_module (path, true, experts) == ADAMIX_OK) {
     json_object_set (out, "experts", json_object_get (json_object_get (experts, "module"), "experts"));
     json_object_set (out, "trainable_parameters", json_object_get (experts, "module_parameters"));
   }
   json_decref (experts);
+  return err;
+}
+
+#define MODULE_CONFIG "merged/adamix_config.json"
+
+/* A run that is under way, or was cut off, has a checkpoint to go on from and no modules yet. */
+static adamix_err
+inspect_run (const char *path, adamix_log *log, json_t *out)
+{
+  adamix_run_state state;
+  adamix_err err = adamix_run_state_read (&state, path, log);
+  if (!err && has_file (path, MODULE_CONFIG)) err = inspect_modules (path, out);
+  json_object_set_new (out, "kind", json_string ("run"));
+  json_object_set_new (out, "finished", json_boolean (state.finished));
+  json_object_set_new (out, "checkpoint_step", json_integer (state.step));
+  json_object_set_new (out, "checkpoint", state.checkpoint ? json_string (state.checkpoint) : json_null ());
+  adamix_run_state_destroy (&state);
   return err;
 }
 
@@ -115,28 +141,18 @@ inspect_tensors (const char *path, json_t *out)
 
 /* ---- which of these is it? ---- */
 
-static bool
-has_file (const char *folder, const char *name)
-{
-  char *path;
-  if (adamix_path_join (&path, folder, name)) return false;
-  bool there = adamix_path_exists (path);
-  free (path);
-  return there;
-}
-
 static adamix_err
-inspect (const char *path, json_t *out)
+inspect (const char *path, adamix_log *log, json_t *out)
 {
   if (!adamix_path_exists (path)) return adamix_err_set (ADAMIX_EIO, "%s does not exist", path);
   if (!adamix_path_is_directory (path)) return inspect_tensors (path, out);
   if (has_file (path, "config.json")) return inspect_model (path, out);
   if (has_file (path, "experts.safetensors")) return inspect_module (path, true, out);
   if (has_file (path, "adapter.safetensors")) return inspect_module (path, false, out);
-  if (has_file (path, "merged")) return inspect_run (path, out);
+  if (has_file (path, "run.json") || has_file (path, MODULE_CONFIG)) return inspect_run (path, log, out);
   return adamix_err_set (ADAMIX_EUSAGE,
-                         "%s is neither a model folder (config.json), nor a finished run or module folder, nor a "
-                         "safetensors file",
+                         "%s is neither a model folder (config.json), nor a run or module folder, nor a safetensors "
+                         "file",
                          path);
 }
 
@@ -195,7 +211,7 @@ driver_inspect (const driver_command *self, int argc, char **argv)
   ADAMIX_TRY (adamix_options_parse (options, argc, argv, &path, 1, &paths));
   ADAMIX_TRY (adamix_options_store (options, &config));
   if (!paths) ADAMIX_TRY (adamix_err_set (ADAMIX_EUSAGE, "which PATH? see 'adamix inspect --help'"));
-  ADAMIX_TRY (inspect (path, out));
+  ADAMIX_TRY (inspect (path, &session.log, out));
   if (config.json) {
     json_dumpf (out, stdout, JSON_INDENT (2));
     putchar ('\n');

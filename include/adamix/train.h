@@ -220,6 +220,18 @@ typedef struct adamix_train_results {
 adamix_err adamix_train_run (const adamix_train_args *args, adamix_train_results *results);
 void adamix_train_results_destroy (adamix_train_results *results);
 
+/* How far the run in a folder has come, whether or not a process is at work there. */
+typedef struct adamix_run_state {
+  bool finished;    /* its results are there */
+  int64_t step;     /* of the newest checkpoint that is whole; 0: there is none */
+  char *checkpoint; /* its folder; owned; NULL: there is none */
+} adamix_run_state;
+
+/* Every file of the checkpoint is read and hashed; damaged ones are warned of and passed over.  `log` may be NULL.
+ * Local.  Errors: ENOMEM. */
+adamix_err adamix_run_state_read (adamix_run_state *out, const char *run, adamix_log *log);
+void adamix_run_state_destroy (adamix_run_state *state);
+
 /* ---- measuring ------------------------------------------------------------------------------------------------------------- */
 
 /* Training steps alone, without files. */

@@ -378,6 +378,29 @@ adamix_checkpoint_choose (const char *run, const json_t *config, adamix_log *log
 }
 
 adamix_err
+adamix_run_state_read (adamix_run_state *out, const char *run, adamix_log *log)
+{
+  adamix_err err = ADAMIX_OK;
+  char *results = NULL;
+  *out = (adamix_run_state){ 0 };
+  ADAMIX_TRY (adamix_path_join (&results, run, FILE_RESULTS));
+  out->finished = adamix_path_exists (results);
+  if (adamix_checkpoint_choose (run, NULL, log, &out->step)) adamix_log_warn (log, "%s", adamix_err_message ());
+  if (out->step) ADAMIX_TRY (folder_of (&out->checkpoint, run, out->step));
+done:
+  free (results);
+  return err;
+}
+
+void
+adamix_run_state_destroy (adamix_run_state *state)
+{
+  if (!state) return;
+  free (state->checkpoint);
+  *state = (adamix_run_state){ 0 };
+}
+
+adamix_err
 adamix_checkpoint_read (const char *run, int64_t step, adamix_snapshot *snapshot, const json_t *config)
 {
   adamix_err err = ADAMIX_OK;

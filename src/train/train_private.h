@@ -100,8 +100,8 @@ adamix_err adamix_checkpoint_write (const char *run, const adamix_snapshot *snap
 adamix_err adamix_checkpoint_newest (const char *run, int64_t *step);
 /* Was step N made with these options?  Errors: EUSAGE naming one that differs; EFORMAT, EIO. */
 adamix_err adamix_checkpoint_check (const char *run, int64_t step, const json_t *config);
-/* The newest checkpoint that is whole and was made with the options of `config`; 0: there is none at all.  Damaged ones are
- * warned of and passed over.  Errors: EUSAGE as for reading; EFORMAT, EIO if all are damaged.  Local: one rank does it. */
+/* The newest checkpoint that is whole and was made with the options of `config` (NULL: any); 0: there is none at all.
+ * Damaged ones are warned of and passed over.  Errors: EUSAGE as for reading; EFORMAT, EIO if all are damaged.  Local: one rank does it. */
 adamix_err adamix_checkpoint_choose (const char *run, const json_t *config, adamix_log *log, int64_t *step);
 /* Read step N back.  Errors: EUSAGE naming an option that differs from the checkpoint's; EFORMAT, EIO. */
 adamix_err adamix_checkpoint_read (const char *run, int64_t step, adamix_snapshot *snapshot, const json_t *config);

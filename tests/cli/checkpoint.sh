@@ -42,6 +42,10 @@ for file in experts optimizer best; do
 done
 interrupt "$scratch/cut"
 truncate -s 2000 "$scratch/cut/checkpoints/step-8/experts.safetensors"
+run inspect "$scratch/cut"
+expect_exit 0 "inspect passes over a torn checkpoint"
+expect_stdout "^checkpoint  *$scratch/cut/checkpoints/step-4\$" "inspect passes over a torn checkpoint"
+expect_stderr "step-8/experts.safetensors" "inspect passes over a torn checkpoint"
 goes_on "a torn file" "experts.safetensors"
 interrupt "$scratch/cut"
 rm "$scratch/cut/checkpoints/step-8/optimizer.safetensors"
@@ -63,6 +67,10 @@ rm -r "$scratch/cut"
 
 interrupt "$scratch/cut"
 for step in 4 8; do flip "$scratch/cut/checkpoints/step-$step/experts.safetensors" 3000; done
+run inspect "$scratch/cut" --json
+expect_exit 0 "inspect where no checkpoint is whole"
+expect_stdout '"checkpoint": null' "inspect where no checkpoint is whole"
+expect_stderr "step-4/experts.safetensors.*damaged" "inspect where no checkpoint is whole"
 run train "${common[@]}" --output "$scratch/cut" --resume
 expect_exit 1 "no checkpoint is whole"
 expect_stderr "no checkpoint.*step-4/experts.safetensors.*damaged" "no checkpoint is whole"

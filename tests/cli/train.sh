@@ -62,6 +62,8 @@ expect "predict reads standard input alike" cmp -s "$scratch/out" "$scratch/pipe
 run inspect "$scratch/run" --json
 expect_exit 0 "inspect a run"
 expect_stdout '"trainable_parameters": 4248' "inspect a run"
+expect_stdout '"finished": true' "inspect a run"
+expect_stdout "\"checkpoint\": \"$scratch/run/checkpoints/step-360\"" "inspect a run"
 run inspect "$tiny"
 expect_exit 0 "inspect a model"
 expect_stdout "hidden_size *32" "inspect a model"
@@ -118,6 +120,10 @@ expect_exit 75 "a signal stops at a checkpoint"
 expect_stderr "resume" "a signal stops at a checkpoint"
 expect "the checkpoint is there" test -n "$(ls "$scratch/stopped/checkpoints")"
 expect_no_file "$scratch/stopped/all_results.json"
+run inspect "$scratch/stopped"
+expect_exit 0 "inspect a stopped run"
+expect_stdout "^finished *false" "inspect a stopped run"
+expect_stdout "^checkpoint_step *$(wc -l < "$scratch/stopped/metrics.jsonl")\$" "inspect a stopped run"
 
 # The other methods, and the best step.
 run train "${base[@]}" --output "$scratch/adapter" --method adapter --epochs 4 --select best
