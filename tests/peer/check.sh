@@ -10,6 +10,8 @@ source_dir=$1 build_dir=$2
 shift 2
 # shellcheck source=/dev/null
 . "$source_dir/build-aux/setup.sh"
+# shellcheck source=/dev/null
+. "$source_dir/tests/suite.sh"
 requirements=$source_dir/tests/peer/requirements.txt
 venv=$build_dir/peer-venv
 
@@ -48,29 +50,6 @@ prepare_encoder () {
   fi
 }
 
-# How many cases of all tests ended so.
-count () {
-  local test total=0 n
-  for test in "${tests[@]}"; do
-    n=$(grep -c "^:test-result: $1" "$build_dir/${test%.py}.trs" 2> /dev/null) || n=${n:-0}
-    total=$((total + n))
-  done
-  echo "$total"
-}
-
-tests=("$@")
 prepare_python
 prepare_encoder
-status=0
-"${MAKE:-make}" -C "$build_dir" check-TESTS TESTS="${tests[*]}" check_PROGRAMS= TEST_SUITE_LOG=peer-suite.log || status=$?
-passed=$(count PASS) skipped=$(count SKIP)
-failed=$(($(count FAIL) + $(count ERROR) + $(count XPASS)))
-for test in "${tests[@]}"; do
-  if [ ! -s "$build_dir/${test%.py}.trs" ]; then
-    say "$test did not run"
-    failed=$((failed + 1))
-  fi
-done
-[ "$skipped" = 0 ] || echo "$skipped skipped"
-echo "$passed passed, $failed failed"
-[ "$status" = 0 ] && [ "$failed" = 0 ] && [ "$passed" -gt 0 ]
+run_suite peer "" "$@"
