@@ -133,9 +133,9 @@ echo "exit 137" > "$scratch/before"
 job train "${long[@]}" --output "$scratch/stopped"
 await
 expect_exit 137 "no start"
-echo 'sleep 1; exit 137' > "$scratch/before"
+echo 'echo started >&2; sleep 1; exit 137' > "$scratch/before"
 job train "${long[@]}" --output "$scratch/stopped"
-until_there "$scratch/err" "start 1"
+until_there "$scratch/err" "^started"
 kill -USR1 "$job_pid"
 await
 expect_exit 137 "stopped before the first step"

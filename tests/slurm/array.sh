@@ -23,7 +23,8 @@ done
 for seed in 0 1 2; do
   run train "${short[@]}" --seed "$seed" --output "alone-$seed"
   folder=$(echo runs/seed?"$seed")
-  expect "seed $seed: the module is that of its line" cmp "alone-$seed/merged/adapter.safetensors" "$folder/merged/adapter.safetensors"
+  expect "seed $seed: the module is that of its line" \
+    cmp "alone-$seed/merged/adapter.safetensors" "$folder/merged/adapter.safetensors"
 done
 
 submit beyond --array=4 -n 1 slurm/array.sbatch lines

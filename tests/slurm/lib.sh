@@ -171,7 +171,7 @@ finish () {
   status=$(job_field JobState)/$(job_field ExitCode)
   cp "$log" "$scratch/out"
 }
-lines_with () { grep -s -e "$1" "$log" | wc -l; }
+lines_with () { grep -c -s -e "$1" "$log" || [ -e "$log" ] || echo 0; }
 expect_state () { expect "$2: the job is $1" job_is "$1"; }
 expect_log () { expect "$2: the job tells '$1'" grep -q -e "$1" "$log"; }
 
@@ -250,5 +250,6 @@ requeue_often () {
   finish 120
   expect_state COMPLETED "$1, $2 requeues"
   expect "$1, $2 requeues: the job was requeued $2 times" [ "$(job_field Restarts)" = "$2" ]
+  expect "$1, $2 requeues: every start but the first goes on" [ "$(lines_with 'resuming from the checkpoint of')" = "$2" ]
   expect_whole "$1, $2 requeues" "$run"
 }
