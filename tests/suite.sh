@@ -13,7 +13,8 @@ count_results () {
   echo "$total"
 }
 
-# run_suite NAME JOBS TEST... - ends with "N passed, N failed"; fails if a case did, or none was counted.
+# run_suite NAME JOBS TEST... - JOBS is -jN or nothing.  Ends with "N passed, N failed"; fails if a case did, or none was
+# counted.
 run_suite () {
   local name=$1 jobs=$2 status=0 passed skipped failed test
   shift 2
