@@ -4,6 +4,8 @@
 
 #include <adamix/train.h>
 
+#include "base/fault.h"
+
 /* A row of the table of commands. */
 typedef struct driver_command {
   const char *name, *arguments, *help;

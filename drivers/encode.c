@@ -1,5 +1,6 @@
 #include "driver.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -67,11 +68,12 @@ driver_encode (const driver_command *self, int argc, char **argv)
   ADAMIX_TRY (driver_require (self, "model", config.model));
   ADAMIX_TRY (adamix_tokenizer_open (&tokenizer, config.model));
   int64_t number = 1;
-  for (ssize_t n; (n = getline (&line, &capacity, stdin)) >= 0; number++) {
+  for (ssize_t n; (n = ADAMIX_FAULT (stream_read) ? -1 : getline (&line, &capacity, stdin)) >= 0; number++) {
     if (n > 0 && line[n - 1] == '\n') n--;
     ADAMIX_TRY (encode_line (tokenizer, line, (size_t) n, number, config.max_length, &encoding));
     print_ids (&encoding);
   }
+  if (!feof (stdin)) err = adamix_err_set (ADAMIX_EIO, "cannot read standard input: %s", strerror (errno));
 done:
   free (line);
   adamix_encoding_destroy (&encoding);

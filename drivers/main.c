@@ -26,10 +26,9 @@ print_usage (FILE *stream)
   fprintf (stream, "\n'adamix COMMAND --help' lists the options of a command; 'adamix --version' tells the version.\n");
 }
 
-int
-main (int argc, char **argv)
+static int
+run_command (const char *name, int argc, char **argv)
 {
-  const char *name = argc > 1 ? argv[1] : "";
   if (strcmp (name, "--help") == 0 || strcmp (name, "-h") == 0) {
     print_usage (stdout);
     return 0;
@@ -38,6 +37,7 @@ main (int argc, char **argv)
     printf ("adamix %s (%s)\n", adamix_version (), adamix_revision ());
     return 0;
   }
+  if (strcmp (name, "--faults") == 0 && adamix_fault_list (stdout)) return 0;
   for (size_t i = 0; i < COMMANDS; i++)
     if (strcmp (commands[i].name, name) == 0) return commands[i].main (&commands[i], argc - 1, argv + 1);
   if (*name)
@@ -46,4 +46,17 @@ main (int argc, char **argv)
     fprintf (stderr, "adamix: which command?\n");
   print_usage (stderr);
   return adamix_err_exit_status (ADAMIX_EUSAGE);
+}
+
+int
+main (int argc, char **argv)
+{
+  const adamix_err err = adamix_fault_arm (stderr);
+  if (err) {
+    fprintf (stderr, "adamix: error: %s\n", adamix_err_message ());
+    return adamix_err_exit_status (err);
+  }
+  const int status = run_command (argc > 1 ? argv[1] : "", argc, argv);
+  adamix_fault_tell ();
+  return status;
 }

@@ -53,7 +53,7 @@ open_output (predictor *p, const char *path)
   p->output = stdout;
   if (!path || strcmp (path, "-") == 0) return ADAMIX_OK;
   ADAMIX_RETURN_IF (adamix_format (&p->temporary, "%s.tmp", path));
-  p->output = fopen (p->temporary, "w");
+  p->output = ADAMIX_FAULT (file_create) ? NULL : fopen (p->temporary, "w");
   if (p->output) return ADAMIX_OK;
   return adamix_err_set (ADAMIX_EIO, "cannot write %s: %s", p->temporary, strerror (errno));
 }
@@ -62,9 +62,9 @@ static adamix_err
 finish_output (predictor *p, const char *path)
 {
   if (!p->temporary) return ADAMIX_OK;
-  bool closed = fclose (p->output) == 0;
+  bool closed = fclose (p->output) == 0 && !ADAMIX_FAULT (stream_write);
   p->output = NULL;
-  if (closed && rename (p->temporary, path) == 0) return ADAMIX_OK;
+  if (closed && !ADAMIX_FAULT (file_rename) && rename (p->temporary, path) == 0) return ADAMIX_OK;
   return adamix_err_set (ADAMIX_EIO, "cannot write %s: %s", path, strerror (errno));
 }
 
@@ -152,7 +152,8 @@ write_answer (predictor *p, const float *z, int64_t outputs)
   bool regression = p->adapter.type == ADAMIX_TASK_REGRESSION;
   json_t *answer = regression ? json_pack ("{s:f}", "score", (double) z[0]) : classify (p, z, outputs);
   if (!answer) return adamix_err_set (ADAMIX_ENOMEM, "no memory for an answer");
-  bool written = json_dumpf (answer, p->output, JSON_REAL_PRECISION (DIGITS)) == 0 && fputc ('\n', p->output) != EOF;
+  bool written = !ADAMIX_FAULT (stream_write) && json_dumpf (answer, p->output, JSON_REAL_PRECISION (DIGITS)) == 0 &&
+                 fputc ('\n', p->output) != EOF;
   json_decref (answer);
   return written ? ADAMIX_OK : adamix_err_set (ADAMIX_EIO, "cannot write the answers: %s", strerror (errno));
 }
@@ -188,7 +189,7 @@ answer_text (predictor *p, const char *text, size_t bytes, size_t *used)
     if (p->lines.examples == ADAMIX_INFERENCE_SEQUENCES) ADAMIX_RETURN_IF (answer_lines (p));
   }
   ADAMIX_RETURN_IF (answer_lines (p));
-  if (fflush (p->output) == 0) return ADAMIX_OK;
+  if (!ADAMIX_FAULT (stream_write) && fflush (p->output) == 0) return ADAMIX_OK;
   return adamix_err_set (ADAMIX_EIO, "cannot write the answers: %s", strerror (errno));
 }
 
@@ -203,7 +204,7 @@ answer_stream (predictor *p, int input)
   size_t bytes = 0, used;
   for (ssize_t n = 1; n > 0;) {
     ADAMIX_TRY (ADAMIX_GROW (text, &capacity, (int64_t) bytes + CHUNK));
-    n = read (input, text + bytes, CHUNK - 1);
+    n = ADAMIX_FAULT (stream_read) ? -1 : read (input, text + bytes, CHUNK - 1);
     if (n < 0 && errno == EINTR)
       n = 1;
     else if (n < 0)

@@ -25,7 +25,8 @@ share_cores (driver_session *session, const cpu_set_t *mine)
   adamix_comm node = { 0 };
   cpu_set_t *masks = NULL;
   int64_t *offset = NULL;
-  if (MPI_Comm_split_type (session->world.handle, MPI_COMM_TYPE_SHARED, 0, MPI_INFO_NULL, &handle) != MPI_SUCCESS)
+  if (ADAMIX_FAULT (mpi_split) ||
+      MPI_Comm_split_type (session->world.handle, MPI_COMM_TYPE_SHARED, 0, MPI_INFO_NULL, &handle) != MPI_SUCCESS)
     return adamix_err_set (ADAMIX_EMPI, "cannot find the ranks of this node");
   ADAMIX_TRY (adamix_comm_create (&node, handle));
   ADAMIX_TRY (ADAMIX_ALLOC (offset, node.size + 1));
@@ -54,7 +55,7 @@ driver_session_start (driver_session *session, bool communicate)
   session->mpi = communicate && adamix_comm_launched ();
   if (!session->mpi) return adamix_comm_create (&session->world, MPI_COMM_NULL);
   int provided;
-  if (MPI_Init_thread (NULL, NULL, MPI_THREAD_FUNNELED, &provided) != MPI_SUCCESS)
+  if (ADAMIX_FAULT (mpi_init) || MPI_Init_thread (NULL, NULL, MPI_THREAD_FUNNELED, &provided) != MPI_SUCCESS)
     return adamix_err_set (ADAMIX_EMPI, "MPI could not be started");
   ADAMIX_RETURN_IF (adamix_comm_create (&session->world, MPI_COMM_WORLD));
   return share_cores (session, &mask);
@@ -76,7 +77,7 @@ driver_session_end (driver_session *session, adamix_err err)
     if (session->log.bar_open) fputc ('\n', stderr);
     fprintf (stderr, "adamix: %s%s\n", err == ADAMIX_ESTOPPED ? "" : "error: ", adamix_err_message ());
   }
-  if (fflush (stdout) != 0 && !err) {
+  if ((ADAMIX_FAULT (stream_write) || fflush (stdout) != 0) && !err) {
     fprintf (stderr, "adamix: error: cannot write to standard output: %s\n", strerror (errno));
     err = ADAMIX_EIO;
   }
@@ -119,7 +120,7 @@ driver_require (const driver_command *command, const char *option, const char *v
 adamix_err
 driver_open_input (FILE **out, const char *path)
 {
-  *out = !path || strcmp (path, "-") == 0 ? stdin : fopen (path, "r");
+  *out = !path || strcmp (path, "-") == 0 ? stdin : ADAMIX_FAULT (stream_open) ? NULL : fopen (path, "r");
   if (*out) return ADAMIX_OK;
   return adamix_err_set (ADAMIX_EIO, "cannot open %s: %s", path, strerror (errno));
 }

@@ -1,4 +1,4 @@
-#include <adamix/base.h>
+#include "base/fault.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -31,7 +31,7 @@ adamix_median (double *value, int64_t n)
 static int64_t
 proc_bytes (const char *path, const char *key)
 {
-  FILE *stream = fopen (path, "re");
+  FILE *stream = ADAMIX_FAULT (stream_open) ? NULL : fopen (path, "re");
   if (!stream) return 0;
   char line[256];
   int64_t kib = 0;

@@ -1,4 +1,4 @@
-#include <adamix/base.h>
+#include "base/fault.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -28,7 +28,8 @@ map_descriptor (adamix_file_map *out, const char *path, int descriptor)
     return adamix_err_set (ADAMIX_EIO, "%s: cannot be read: not a regular file; give the path of a file", path);
   *out = (adamix_file_map){ .data = "" };
   if (status.st_size == 0) return ADAMIX_OK;
-  void *data = mmap (NULL, (size_t) status.st_size, PROT_READ, MAP_PRIVATE, descriptor, 0);
+  void *data = ADAMIX_FAULT (file_map) ? MAP_FAILED
+                                       : mmap (NULL, (size_t) status.st_size, PROT_READ, MAP_PRIVATE, descriptor, 0);
   if (data == MAP_FAILED) return failed (path, "cannot be mapped");
   *out = (adamix_file_map){ .data = data, .size = (size_t) status.st_size };
   return ADAMIX_OK;
@@ -39,7 +40,7 @@ adamix_file_map_open (adamix_file_map *out, const char *path)
 {
   *out = (adamix_file_map){ 0 };
   /* O_NONBLOCK: a FIFO without a writer is refused instead of waited for */
-  int descriptor = open (path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+  int descriptor = ADAMIX_FAULT (file_open) ? -1 : open (path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   if (descriptor < 0) return failed (path, "cannot be opened");
   adamix_err err = map_descriptor (out, path, descriptor);
   close (descriptor);
@@ -89,6 +90,7 @@ adamix_path_join (char **out, const char *folder, const char *name)
 static adamix_err
 make_one (const char *path)
 {
+  if (ADAMIX_FAULT (directory_make)) return failed (path, "cannot be made as a folder");
   int status = mkdir (path, 0777);
   if (status == 0 || adamix_path_is_directory (path)) return ADAMIX_OK;
   return failed (path, "cannot be made as a folder");
@@ -118,7 +120,7 @@ remove_one (const char *path, const struct stat *status, int kind, struct FTW *p
   (void) status;
   (void) kind;
   (void) place;
-  return remove (path) == 0 ? ADAMIX_OK : (int) failed (path, "cannot be removed");
+  return !ADAMIX_FAULT (directory_remove) && remove (path) == 0 ? ADAMIX_OK : (int) failed (path, "cannot be removed");
 }
 
 adamix_err
@@ -142,7 +144,7 @@ write_all (int descriptor, const char *path, const adamix_file_piece *piece)
   const char *data = piece->data;
   for (size_t done = 0; done < piece->size;) {
     size_t left = piece->size - done;
-    ssize_t written = write (descriptor, data + done, left < most ? left : most);
+    ssize_t written = ADAMIX_FAULT (file_write) ? -1 : write (descriptor, data + done, left < most ? left : most);
     if (written < 0 && errno == EINTR) continue;
     if (written < 0) return failed (path, "cannot be written");
     done += (size_t) written;
@@ -154,10 +156,11 @@ static adamix_err
 write_synced (const char *temporary, const char *path, const adamix_file_piece *piece, int64_t pieces)
 {
   adamix_err err = ADAMIX_OK;
-  int descriptor = open (temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+  int descriptor = ADAMIX_FAULT (file_create) ? -1 : open (temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
   if (descriptor < 0) return failed (path, "cannot be written");
   for (int64_t i = 0; i < pieces && err == ADAMIX_OK; i++) err = write_all (descriptor, path, &piece[i]);
-  if (err == ADAMIX_OK && fsync (descriptor) != 0) err = failed (path, "cannot be written");
+  if (err == ADAMIX_OK && (ADAMIX_FAULT (file_sync) || fsync (descriptor) != 0))
+    err = failed (path, "cannot be written");
   /* some file systems report a full quota only here */
   if (close (descriptor) != 0 && err == ADAMIX_OK) err = failed (path, "cannot be written");
   return err;
@@ -183,7 +186,8 @@ adamix_file_write_pieces (const char *path, const adamix_file_piece *piece, int6
   char *temporary;
   ADAMIX_RETURN_IF (adamix_format (&temporary, "%s.%ld.tmp", path, (long) getpid ()));
   adamix_err err = write_synced (temporary, path, piece, pieces);
-  if (err == ADAMIX_OK && rename (temporary, path) != 0) err = failed (path, "cannot be written");
+  if (err == ADAMIX_OK && (ADAMIX_FAULT (file_rename) || rename (temporary, path) != 0))
+    err = failed (path, "cannot be written");
   if (err == ADAMIX_OK)
     sync_folder (temporary);
   else
@@ -201,9 +205,9 @@ adamix_file_write (const char *path, const void *data, size_t size)
 adamix_err
 adamix_lock_take (int *lock, const char *path)
 {
-  *lock = open (path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+  *lock = ADAMIX_FAULT (file_create) ? -1 : open (path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
   if (*lock < 0) return failed (path, "cannot be opened");
-  if (flock (*lock, LOCK_EX | LOCK_NB) == 0) return ADAMIX_OK;
+  if (!ADAMIX_FAULT (lock) && flock (*lock, LOCK_EX | LOCK_NB) == 0) return ADAMIX_OK;
   const bool held = errno == EWOULDBLOCK;
   adamix_lock_release (*lock);
   *lock = -1;

@@ -1,6 +1,8 @@
 libadamix_la_SOURCES += \
   %D%/clock.c \
   %D%/err.c \
+  %D%/fault.c \
+  %D%/fault.h \
   %D%/file.c \
   %D%/json.c \
   %D%/log.c \

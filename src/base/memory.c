@@ -1,4 +1,4 @@
-#include <adamix/base.h>
+#include "base/fault.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -19,7 +19,8 @@ adamix_arena_create (adamix_arena *out, size_t size)
 {
   *out = (adamix_arena){ 0 };
   if (size < ADAMIX_ALIGN) size = ADAMIX_ALIGN;
-  void *base = mmap (NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  void *base =
+      ADAMIX_FAULT (alloc) ? MAP_FAILED : mmap (NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (base == MAP_FAILED)
     return adamix_err_set (ADAMIX_ENOMEM, "out of memory: an arena of %zu bytes was refused; use a smaller batch",
                            size);
@@ -50,7 +51,7 @@ adamix_alloc (void **out, int64_t count, size_t item)
 {
   size_t bytes = aligned_bytes (count, item);
   if (bytes == 0) bytes = ADAMIX_ALIGN;
-  *out = bytes == SIZE_MAX ? NULL : aligned_alloc (ADAMIX_ALIGN, bytes);
+  *out = bytes == SIZE_MAX || ADAMIX_FAULT (alloc) ? NULL : aligned_alloc (ADAMIX_ALIGN, bytes);
   if (!*out)
     return adamix_err_set (ADAMIX_ENOMEM, "out of memory: %lld items of %zu bytes were refused", (long long) count,
                            item);
@@ -66,7 +67,8 @@ adamix_grow (void **array, int64_t *capacity, int64_t need, size_t item)
   int64_t wanted = *capacity < FIRST ? FIRST : *capacity;
   while (wanted < need) wanted = wanted > INT64_MAX / 2 ? INT64_MAX : 2 * wanted;
   size_t bytes;
-  void *grown = __builtin_mul_overflow ((size_t) wanted, item, &bytes) ? NULL : realloc (*array, bytes);
+  void *grown =
+      __builtin_mul_overflow ((size_t) wanted, item, &bytes) || ADAMIX_FAULT (alloc) ? NULL : realloc (*array, bytes);
   if (!grown)
     return adamix_err_set (ADAMIX_ENOMEM, "out of memory: %lld items of %zu bytes were refused", (long long) wanted,
                            item);
@@ -80,7 +82,7 @@ adamix_format (char **out, const char *format, ...)
 {
   va_list arguments;
   va_start (arguments, format);
-  int length = vasprintf (out, format, arguments);
+  int length = ADAMIX_FAULT (alloc) ? -1 : vasprintf (out, format, arguments);
   va_end (arguments);
   if (length >= 0) return ADAMIX_OK;
   *out = NULL;

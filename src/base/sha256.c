@@ -1,4 +1,4 @@
-#include <adamix/base.h>
+#include "base/fault.h"
 
 #include <openssl/evp.h>
 
@@ -8,7 +8,7 @@ adamix_sha256_memory (adamix_sha256 *out, const void *data, size_t size)
   static const char digit[] = "0123456789abcdef";
   unsigned char digest[EVP_MAX_MD_SIZE];
   unsigned int length = 0;
-  if (!EVP_Digest (data, size, digest, &length, EVP_sha256 (), NULL))
+  if (ADAMIX_FAULT (hash) || !EVP_Digest (data, size, digest, &length, EVP_sha256 (), NULL))
     return adamix_err_set (ADAMIX_EUNSUPPORTED, "libcrypto refused SHA-256; check its configuration (FIPS providers)");
   for (unsigned int i = 0; i < length; i++) {
     out->hex[2 * i] = digit[digest[i] >> 4];

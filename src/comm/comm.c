@@ -35,7 +35,8 @@ adamix_comm_create (adamix_comm *out, MPI_Comm parent)
 {
   *out = (adamix_comm){ .handle = MPI_COMM_NULL, .size = 1 };
   if (parent == MPI_COMM_NULL) return ADAMIX_OK;
-  ADAMIX_RETURN_IF (adamix_comm_check (out, "MPI_Comm_dup", MPI_Comm_dup (parent, &out->handle)));
+  ADAMIX_RETURN_IF (adamix_comm_check (out, "MPI_Comm_dup",
+                                       ADAMIX_FAULT (mpi_dup) ? MPI_ERR_OTHER : MPI_Comm_dup (parent, &out->handle)));
   return complete (out);
 }
 
@@ -44,7 +45,8 @@ adamix_comm_split (adamix_comm *out, const adamix_comm *parent, int color)
 {
   *out = (adamix_comm){ .handle = MPI_COMM_NULL, .size = 1 };
   if (parent->handle == MPI_COMM_NULL) return ADAMIX_OK;
-  int code = MPI_Comm_split (parent->handle, color, parent->rank, &out->handle);
+  int code =
+      ADAMIX_FAULT (mpi_split) ? MPI_ERR_OTHER : MPI_Comm_split (parent->handle, color, parent->rank, &out->handle);
   ADAMIX_RETURN_IF (adamix_comm_check (parent, "MPI_Comm_split", code));
   return complete (out);
 }
@@ -54,7 +56,9 @@ adamix_comm_split_node (adamix_comm *out, const adamix_comm *parent)
 {
   *out = (adamix_comm){ .handle = MPI_COMM_NULL, .size = 1 };
   if (parent->handle == MPI_COMM_NULL) return ADAMIX_OK;
-  int code = MPI_Comm_split_type (parent->handle, MPI_COMM_TYPE_SHARED, parent->rank, MPI_INFO_NULL, &out->handle);
+  int code = ADAMIX_FAULT (mpi_split) ? MPI_ERR_OTHER
+                                      : MPI_Comm_split_type (parent->handle, MPI_COMM_TYPE_SHARED, parent->rank,
+                                                             MPI_INFO_NULL, &out->handle);
   ADAMIX_RETURN_IF (adamix_comm_check (parent, "MPI_Comm_split_type", code));
   return complete (out);
 }
@@ -72,12 +76,14 @@ adamix_comm_destroy (adamix_comm *comm)
 int
 adamix_comm_call_reduce (void *data, int count, const adamix_comm_operation *operation, MPI_Comm handle)
 {
+  if (ADAMIX_FAULT (mpi_allreduce)) return MPI_ERR_OTHER;
   return MPI_Allreduce (MPI_IN_PLACE, data, count, operation->type, operation->op, handle);
 }
 
 int
 adamix_comm_call_broadcast (void *data, int count, const adamix_comm_operation *operation, MPI_Comm handle)
 {
+  if (ADAMIX_FAULT (mpi_bcast)) return MPI_ERR_OTHER;
   return MPI_Bcast (data, count, operation->type, operation->root, handle);
 }
 
@@ -138,7 +144,7 @@ adamix_comm_arrive (adamix_comm *comm)
 {
   if (comm->handle == MPI_COMM_NULL) return ADAMIX_OK;
   double start = adamix_clock ();
-  int code = MPI_Barrier (comm->handle);
+  int code = ADAMIX_FAULT (mpi_barrier) ? MPI_ERR_OTHER : MPI_Barrier (comm->handle);
   double waited = adamix_clock () - start;
   comm->seconds += waited;
   comm->waited += waited;

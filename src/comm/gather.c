@@ -11,7 +11,9 @@ exchange_sizes (adamix_comm *comm, int64_t bytes, int64_t *offsets)
   offsets[1] = bytes;
   if (comm->handle != MPI_COMM_NULL) {
     double start = adamix_clock ();
-    int code = MPI_Allgather (&bytes, 1, MPI_INT64_T, offsets + 1, 1, MPI_INT64_T, comm->handle);
+    int code = ADAMIX_FAULT (mpi_allgather)
+                   ? MPI_ERR_OTHER
+                   : MPI_Allgather (&bytes, 1, MPI_INT64_T, offsets + 1, 1, MPI_INT64_T, comm->handle);
     comm->seconds += adamix_clock () - start;
     ADAMIX_RETURN_IF (adamix_comm_check (comm, "MPI_Allgather", code));
   }

@@ -25,7 +25,7 @@ make_file (const char *folder, size_t bytes, char path[PATH_SIZE])
 {
   if (!folder || !has_room (folder, bytes)) return -1;
   if (snprintf (path, PATH_SIZE, "%s/adamix.XXXXXX", folder) >= PATH_SIZE) return -1;
-  int file = mkostemp (path, O_CLOEXEC);
+  int file = ADAMIX_FAULT (node_file) ? -1 : mkostemp (path, O_CLOEXEC);
   if (file >= 0 && posix_fallocate (file, 0, (off_t) bytes) == 0) return file;
   if (file >= 0) {
     close (file);
@@ -49,7 +49,9 @@ make_anywhere (size_t bytes, char path[PATH_SIZE])
 static bool
 map (adamix_node_memory *memory, int file)
 {
-  void *data = file < 0 ? MAP_FAILED : mmap (NULL, memory->bytes, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
+  void *data = file < 0 || ADAMIX_FAULT (node_map)
+                   ? MAP_FAILED
+                   : mmap (NULL, memory->bytes, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
   memory->shared = data != MAP_FAILED;
   memory->data = memory->shared ? data : NULL;
   return memory->shared;
@@ -62,7 +64,7 @@ share (adamix_node_memory *memory)
   char path[PATH_SIZE] = "";
   int file = node->rank == 0 ? make_anywhere (memory->bytes, path) : -1;
   ADAMIX_RETURN_IF (adamix_comm_broadcast (node, 0, path, sizeof path));
-  if (node->rank > 0 && path[0]) file = open (path, O_RDWR | O_CLOEXEC);
+  if (node->rank > 0 && path[0]) file = ADAMIX_FAULT (node_file) ? -1 : open (path, O_RDWR | O_CLOEXEC);
   double failed = !map (memory, file);
   ADAMIX_RETURN_IF (adamix_comm_max_f64 (node, &failed, 1));
   if (node->rank == 0 && path[0]) unlink (path);

@@ -18,12 +18,15 @@ pass_on (const adamix_comm *comm, const float *parts, int64_t n, int64_t stride,
 {
   int code = MPI_SUCCESS;
   if (comm->rank > 0)
-    code = MPI_Recv (sum, count, MPI_FLOAT, comm->rank - 1, TAG, comm->handle, MPI_STATUS_IGNORE);
+    code = ADAMIX_FAULT (mpi_recv)
+               ? MPI_ERR_OTHER
+               : MPI_Recv (sum, count, MPI_FLOAT, comm->rank - 1, TAG, comm->handle, MPI_STATUS_IGNORE);
   else
     memset (sum, 0, (size_t) count * sizeof *sum);
   for (int64_t k = 0; k < n; k++) add (parts + k * stride, count, sum);
   if (code == MPI_SUCCESS && comm->rank < comm->size - 1)
-    code = MPI_Send (sum, count, MPI_FLOAT, comm->rank + 1, TAG, comm->handle);
+    code =
+        ADAMIX_FAULT (mpi_send) ? MPI_ERR_OTHER : MPI_Send (sum, count, MPI_FLOAT, comm->rank + 1, TAG, comm->handle);
   return code;
 }
 

@@ -4,6 +4,8 @@
 
 #include <adamix/comm.h>
 
+#include "base/fault.h"
+
 /* What all ranks do with `count` items from `data` on, at most the limit at once; returns MPI's code. */
 typedef struct adamix_comm_operation {
   int (*call) (void *data, int count, const struct adamix_comm_operation *operation, MPI_Comm handle);

@@ -1,3 +1,4 @@
+#include "base/fault.h"
 #include "format/table_private.h"
 
 #include <inttypes.h>
@@ -78,7 +79,7 @@ copy_text (adamix_table *table, size_t *size)
   ADAMIX_RETURN_IF (adamix_file_map_open (&map, table->path));
   adamix_err err = check_text (table->path, map.data, map.size);
   *size = map.size;
-  table->text = err == ADAMIX_OK ? malloc (map.size + 1) : NULL;
+  table->text = err == ADAMIX_OK && !ADAMIX_FAULT (alloc) ? malloc (map.size + 1) : NULL;
   if (table->text) {
     memcpy (table->text, map.data, map.size);
     table->text[map.size] = '\0';

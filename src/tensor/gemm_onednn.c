@@ -1,6 +1,7 @@
 /* oneDNN: one matmul primitive for each number of rows (16, 32, ... ADAMIX_ROW_BLOCK), shared by all column blocks;
  * weights reordered once into the layout that the primitive asks for; memory objects a thread, since they hold the
  * addresses of the call. */
+#include "base/fault.h"
 #include "tensor/gemm_backend.h"
 #include "tensor/kernels.h"
 
@@ -31,7 +32,7 @@ typedef struct {
 
 #define TRY_DNNL(call)                                                                                                 \
   do {                                                                                                                 \
-    dnnl_status_t status_of_call = (call);                                                                             \
+    dnnl_status_t status_of_call = ADAMIX_FAULT (gemm) ? dnnl_out_of_memory : (call);                                  \
     if (status_of_call != dnnl_success) {                                                                              \
       err = failure (status_of_call, #call);                                                                           \
       goto done;                                                                                                       \
@@ -48,8 +49,10 @@ failure (dnnl_status_t status, const char *call)
 static adamix_err
 multiply (const adamix_gemm_args *g)
 {
-  dnnl_status_t status = dnnl_sgemm (g->trans_a ? 'T' : 'N', g->trans_b ? 'T' : 'N', g->m, g->n, g->k, g->alpha, g->a,
-                                     g->lda, g->b, g->ldb, g->beta, g->c, g->ldc);
+  dnnl_status_t status = ADAMIX_FAULT (gemm)
+                             ? dnnl_out_of_memory
+                             : dnnl_sgemm (g->trans_a ? 'T' : 'N', g->trans_b ? 'T' : 'N', g->m, g->n, g->k, g->alpha,
+                                           g->a, g->lda, g->b, g->ldb, g->beta, g->c, g->ldc);
   return status == dnnl_success ? ADAMIX_OK : failure (status, "dnnl_sgemm");
 }
 

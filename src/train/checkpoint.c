@@ -1,3 +1,4 @@
+#include "base/fault.h"
 #include "train/train_private.h"
 
 #include <dirent.h>
@@ -214,7 +215,7 @@ list_steps (const char *run, int64_t **out, int64_t *count)
   *out = NULL;
   *count = 0;
   ADAMIX_TRY (adamix_path_join (&path, run, FOLDER_CHECKPOINTS));
-  folder = opendir (path);
+  folder = ADAMIX_FAULT (directory_read) ? NULL : opendir (path);
   for (struct dirent *entry; folder && (entry = readdir (folder));) {
     long long found;
     int end = 0;
@@ -290,7 +291,7 @@ adamix_checkpoint_write (const char *run, const adamix_snapshot *snapshot, const
   ADAMIX_TRY (hash_files (&files, temporary, snapshot));
   ADAMIX_TRY (write_state (snapshot, paths.state, config, json_incref (files)));
   ADAMIX_TRY (adamix_directory_remove (folder));
-  if (rename (temporary, folder) != 0)
+  if (ADAMIX_FAULT (file_rename) || rename (temporary, folder) != 0)
     ADAMIX_TRY (adamix_err_set (ADAMIX_EIO, "cannot rename %s to %s: %s", temporary, folder, strerror (errno)));
   ADAMIX_TRY (prune (run, keep));
 done:

@@ -1,3 +1,4 @@
+#include "base/fault.h"
 #include "train/train_private.h"
 
 #include <errno.h>
@@ -28,7 +29,7 @@ static json_t *
 cpu_json (void)
 {
   char line[256], name[256] = "unknown";
-  FILE *file = fopen ("/proc/cpuinfo", "r");
+  FILE *file = ADAMIX_FAULT (stream_open) ? NULL : fopen ("/proc/cpuinfo", "r");
   while (file && fgets (line, sizeof line, file))
     if (sscanf (line, "model name : %255[^\n]", name) == 1) break;
   if (file) fclose (file);

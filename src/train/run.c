@@ -1,3 +1,4 @@
+#include "base/fault.h"
 #include "train/run_private.h"
 
 #include <errno.h>
@@ -19,7 +20,7 @@ log_step (adamix_run *run, int64_t step, const adamix_step_result *r)
                             "tokens_per_second", adamix_json_number ((double) r->tokens / r->seconds));
   if (!line) return adamix_err_set (ADAMIX_ENOMEM, "no memory for a line of metrics");
   enum { DIGITS = 17 };
-  bool written = json_dumpf (line, run->metrics, JSON_REAL_PRECISION (DIGITS)) == 0 &&
+  bool written = !ADAMIX_FAULT (stream_write) && json_dumpf (line, run->metrics, JSON_REAL_PRECISION (DIGITS)) == 0 &&
                  fputc ('\n', run->metrics) != EOF && fflush (run->metrics) == 0;
   json_decref (line);
   if (written) return ADAMIX_OK;
