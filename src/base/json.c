@@ -6,17 +6,35 @@
 #include <string.h>
 
 adamix_err
+adamix_json_parse (json_t **out, const char *text, size_t size, size_t flags, json_error_t *where)
+{
+  *out = json_loadb (text, size, flags, where);
+  if (*out) return ADAMIX_OK;
+  if (where->text[0]) return ADAMIX_EFORMAT;
+  return adamix_err_set (ADAMIX_ENOMEM, "out of memory while JSON was read");
+}
+
+adamix_err
 adamix_json_load (json_t **out, const char *path)
 {
   adamix_file_map map;
   json_error_t where;
   *out = NULL;
   ADAMIX_RETURN_IF (adamix_file_map_open (&map, path));
-  *out = json_loadb (map.data, map.size, JSON_REJECT_DUPLICATES, &where);
+  adamix_err err = adamix_json_parse (out, map.data, map.size, JSON_REJECT_DUPLICATES, &where);
   adamix_file_map_close (&map);
-  if (*out) return ADAMIX_OK;
+  if (err == ADAMIX_ENOMEM) return adamix_err_prefix (err, "%s", path);
+  if (err == ADAMIX_OK) return ADAMIX_OK;
   return adamix_err_set (ADAMIX_EFORMAT, "%s: line %d, column %d: not valid JSON: %s", path, where.line, where.column,
                          where.text);
+}
+
+void
+adamix_json_put (json_t **object, const char *key, json_t *value)
+{
+  if (json_object_set_new (*object, key, value) == 0) return;
+  json_decref (*object);
+  *object = NULL;
 }
 
 adamix_err

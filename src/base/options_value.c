@@ -191,9 +191,7 @@ adamix_options_json (const adamix_options *options)
     adamix_option_converted converted;
     bool given = text && adamix_option_convert (option, text, &converted) == ADAMIX_OK;
     json_t *value = given ? kinds[option->kind].json (text, &converted) : json_null ();
-    if (json_object_set_new (object, option->name, value) == 0) continue;
-    json_decref (object);
-    object = NULL;
+    adamix_json_put (&object, option->name, value);
   }
   return object;
 }

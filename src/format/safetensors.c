@@ -180,7 +180,8 @@ parse_header (const adamix_safetensors *file, json_t **out, uint64_t *length)
                            " bytes, the file has %zu; it is truncated or "
                            "not a safetensors file",
                            file->path, *length, file->map.size);
-  *out = json_loadb (file->map.data + LENGTH_BYTES, *length, JSON_REJECT_DUPLICATES, &where);
+  adamix_err err = adamix_json_parse (out, file->map.data + LENGTH_BYTES, *length, JSON_REJECT_DUPLICATES, &where);
+  if (err == ADAMIX_ENOMEM) return adamix_err_prefix (err, "%s", file->path);
   if (json_is_object (*out)) return ADAMIX_OK;
   return adamix_err_set (ADAMIX_EFORMAT, "%s: the header at byte %d is not a JSON object: %s", file->path,
                          LENGTH_BYTES + where.position, *out ? "another value" : where.text);

@@ -82,9 +82,11 @@ parse_line (table_builder *builder, texts *texts, const char *at, size_t length,
   json_error_t where;
   const char *path = builder->table->path;
   if (strspn (at, " \t\r") >= length) return ADAMIX_OK;
-  json_t *object = json_loadb (at, length, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &where);
-  adamix_err err;
-  if (json_is_object (object))
+  json_t *object;
+  adamix_err err = adamix_json_parse (&object, at, length, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &where);
+  if (err == ADAMIX_ENOMEM)
+    adamix_err_prefix (err, "%s:%" PRId64, path, line);
+  else if (json_is_object (object))
     err = add_record (builder, texts, object, line);
   else if (object)
     err = adamix_err_set (ADAMIX_EFORMAT, "%s:%" PRId64 ": not a JSON object; each line must be one", path, line);

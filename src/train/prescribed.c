@@ -33,8 +33,9 @@ next_line (json_lines *lines, int64_t steps, json_t **out)
   const size_t length = newline ? (size_t) (newline - at) : lines->map.size - lines->next;
   lines->next += length + 1;
   lines->line++;
-  *out = json_loadb (at, length, JSON_DECODE_ANY, &where);
-  if (*out) return ADAMIX_OK;
+  adamix_err err = adamix_json_parse (out, at, length, JSON_DECODE_ANY, &where);
+  if (err != ADAMIX_EFORMAT)
+    return err ? adamix_err_prefix (err, "%s:%lld", lines->path, (long long) lines->line) : ADAMIX_OK;
   return adamix_err_set (ADAMIX_EFORMAT, "%s:%lld: not valid JSON: %s", lines->path, (long long) lines->line,
                          where.text);
 }

@@ -89,3 +89,35 @@ Test (json, what_is_not_finite_is_null)
   cr_assert (json_is_null (adamix_json_number (INFINITY)));
   cr_assert_eq (json_real_value (adamix_json_number (0.25)), 0.25);
 }
+
+Test (json, one_refused_member_is_noticed_at_the_end)
+{
+  json_t *object = json_object ();
+  char *path = scratch_path ("refused.json");
+  adamix_json_put (&object, "a", json_integer (1));
+  cr_assert_eq (json_integer_value (json_object_get (object, "a")), 1);
+  adamix_json_put (&object, "b", NULL);
+  cr_assert_null (object);
+  adamix_json_put (&object, "c", json_integer (2));
+  cr_assert_null (object);
+  cr_assert_fails (adamix_json_store (object, path, false), ADAMIX_ENOMEM, "refused.json: out of memory");
+  cr_assert_not (adamix_path_exists (path));
+  free (path);
+}
+
+static void *
+refuse (size_t size)
+{
+  (void) size;
+  return NULL;
+}
+
+Test (json, memory_refused_to_the_parser_is_no_bad_json)
+{
+  json_error_t where;
+  json_t *value;
+  cr_assert_eq (adamix_json_parse (&value, "{", 1, 0, &where), ADAMIX_EFORMAT);
+  json_set_alloc_funcs (refuse, free);
+  cr_assert_fails (adamix_json_parse (&value, "{}", 2, 0, &where), ADAMIX_ENOMEM, "out of memory");
+  json_set_alloc_funcs (malloc, free);
+}
