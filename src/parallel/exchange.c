@@ -179,13 +179,14 @@ adamix_exchange_collect (adamix_placement *placement, const adamix_bank_shape *s
   void *parts = NULL;
   ADAMIX_TRY (adamix_comm_agree (placement->world, ADAMIX_ALLOC (offsets, ranks + 1)));
   ADAMIX_TRY (adamix_comm_gather_all (placement->world, mine, bytes, &parts, offsets));
-  for (int r = 0; r < ranks; r++) {
+  for (int r = 0; r < ranks && !err; r++) {
     int g = adamix_placement_group_of (placement, r);
     bool spoke = r == 0 || g != adamix_placement_group_of (placement, r - 1);
     int64_t sent = (offsets[r + 1] - offsets[r]) / (int64_t) sizeof (float);
     const float *part = (const float *) ((const char *) parts + offsets[r]);
-    if (spoke) ADAMIX_TRY (place_group (placement, shape, g, per_row, part, sent, all_set, out));
+    if (spoke) err = place_group (placement, shape, g, per_row, part, sent, all_set, out);
   }
+  err = adamix_comm_agree (placement->world, err);
 done:
   free (parts);
   free (offsets);
