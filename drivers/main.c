@@ -51,7 +51,7 @@ run_command (const char *name, int argc, char **argv)
 int
 main (int argc, char **argv)
 {
-  const adamix_err err = adamix_fault_arm (stderr);
+  const adamix_err err = adamix_fault_arm (adamix_comm_launched_rank (), stderr);
   if (err) {
     fprintf (stderr, "adamix: error: %s\n", adamix_err_message ());
     return adamix_err_exit_status (err);

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 /* ---- cores: those in this process's mask, divided among the ranks of the node whose masks meet it ---- */
@@ -21,15 +22,11 @@ static adamix_err
 share_cores (driver_session *session, const cpu_set_t *mine)
 {
   adamix_err err = ADAMIX_OK;
-  MPI_Comm handle = MPI_COMM_NULL;
-  adamix_comm node = { 0 };
+  adamix_comm node = { .handle = MPI_COMM_NULL };
   cpu_set_t *masks = NULL;
   int64_t *offset = NULL;
-  if (ADAMIX_FAULT (mpi_split) ||
-      MPI_Comm_split_type (session->world.handle, MPI_COMM_TYPE_SHARED, 0, MPI_INFO_NULL, &handle) != MPI_SUCCESS)
-    return adamix_err_set (ADAMIX_EMPI, "cannot find the ranks of this node");
-  ADAMIX_TRY (adamix_comm_create (&node, handle));
-  ADAMIX_TRY (ADAMIX_ALLOC (offset, node.size + 1));
+  ADAMIX_TRY (adamix_comm_split_node (&node, &session->world));
+  ADAMIX_TRY (adamix_comm_agree (&session->world, ADAMIX_ALLOC (offset, node.size + 1)));
   ADAMIX_TRY (adamix_comm_gather_all (&node, mine, sizeof *mine, (void **) &masks, offset));
   int sharing = 0;
   for (int r = 0; r < node.size; r++) sharing += count_common (&masks[r], mine) > 0;
@@ -39,7 +36,6 @@ done:
   free (offset);
   free (masks);
   adamix_comm_destroy (&node);
-  MPI_Comm_free (&handle);
   return err;
 }
 
@@ -47,16 +43,17 @@ adamix_err
 driver_session_start (driver_session *session, bool communicate)
 {
   cpu_set_t mask;
-  *session = (driver_session){ .log = { .stream = stderr, .level = ADAMIX_LOG_INFO } };
+  *session = (driver_session){ .world = { .handle = MPI_COMM_NULL, .rank = adamix_comm_launched_rank (), .size = 1 },
+                               .log = { .stream = stderr, .level = ADAMIX_LOG_INFO } };
   if (sched_getaffinity (0, sizeof mask, &mask) != 0) CPU_ZERO (&mask);
   /* A file that grows too large is then an error that can be told, not the end of the process. */
   signal (SIGXFSZ, SIG_IGN);
   session->cores = CPU_COUNT (&mask) > 1 ? CPU_COUNT (&mask) : 1;
-  session->mpi = communicate && adamix_comm_launched ();
-  if (!session->mpi) return adamix_comm_create (&session->world, MPI_COMM_NULL);
+  if (!communicate || !adamix_comm_launched ()) return adamix_comm_create (&session->world, MPI_COMM_NULL);
   int provided;
   if (ADAMIX_FAULT (mpi_init) || MPI_Init_thread (NULL, NULL, MPI_THREAD_FUNNELED, &provided) != MPI_SUCCESS)
     return adamix_err_set (ADAMIX_EMPI, "MPI could not be started");
+  session->mpi = true;
   ADAMIX_RETURN_IF (adamix_comm_create (&session->world, MPI_COMM_WORLD));
   return share_cores (session, &mask);
 }
@@ -67,21 +64,36 @@ driver_session_log (driver_session *session)
   return session->world.rank == 0 ? &session->log : NULL;
 }
 
+/* Ranks with a broken communicator cannot agree on who speaks.  The lowest does at once, and its MPI_Abort ends the others,
+ * by a signal that they no longer catch, before it is their turn. */
+static void
+wait_for_turn (int rank)
+{
+  enum { STEP = 500, MOST = 3000, PER_SECOND = 1000, NANOSECONDS = 1000000 };
+  const long wait = rank < MOST / STEP ? rank * STEP : MOST;
+  struct timespec left = { .tv_sec = wait / PER_SECOND, .tv_nsec = wait % PER_SECOND * NANOSECONDS };
+  signal (SIGTERM, SIG_DFL);
+  while (nanosleep (&left, &left) != 0 && errno == EINTR) continue;
+}
+
+static adamix_err
+flush_output (void)
+{
+  if (!ADAMIX_FAULT (stream_write) && fflush (stdout) == 0) return ADAMIX_OK;
+  return adamix_err_set (ADAMIX_EIO, "cannot write to standard output: %s", strerror (errno));
+}
+
 int
 driver_session_end (driver_session *session, adamix_err err)
 {
-  const int status = adamix_err_exit_status (err);
-  /* A broken communicator cannot agree on who speaks. */
+  if (!err) err = adamix_comm_agree (&session->world, flush_output ());
   const bool broken = err == ADAMIX_EMPI;
+  if (broken) wait_for_turn (session->world.rank);
   if (err && (session->world.rank == 0 || broken)) {
     if (session->log.bar_open) fputc ('\n', stderr);
     fprintf (stderr, "adamix: %s%s\n", err == ADAMIX_ESTOPPED ? "" : "error: ", adamix_err_message ());
   }
-  if ((ADAMIX_FAULT (stream_write) || fflush (stdout) != 0) && !err) {
-    fprintf (stderr, "adamix: error: cannot write to standard output: %s\n", strerror (errno));
-    err = ADAMIX_EIO;
-  }
-  if (session->mpi && broken) MPI_Abort (MPI_COMM_WORLD, status);
+  if (session->mpi && broken) MPI_Abort (MPI_COMM_WORLD, adamix_err_exit_status (err));
   adamix_comm_destroy (&session->world);
   if (session->mpi) MPI_Finalize ();
   return adamix_err_exit_status (err);

@@ -22,8 +22,10 @@ typedef struct adamix_comm {
   double waited;  /* of these: waiting for the slowest rank to arrive; only known where adamix_comm_arrive is called */
 } adamix_comm;
 
-/* Did a launcher (mpirun, srun --mpi=pmix) start this process?  Read from the environment.  Local. */
+/* Did a launcher (mpirun, srun --mpi=pmix) start this process?  And with which rank; 0 without one.  Read from the
+ * environment, so also before MPI is started.  Local. */
 bool adamix_comm_launched (void);
+int adamix_comm_launched_rank (void);
 
 /* Duplicate `parent` (MPI_COMM_NULL: one process).  Collective over parent. */
 adamix_err adamix_comm_create (adamix_comm *out, MPI_Comm parent);
@@ -71,7 +73,8 @@ adamix_err adamix_comm_same (adamix_comm *comm, const char *what, const void *da
 
 /* Rank-local work may fail on one rank: all ranks call this with their own result before the next collective.  All return
  * the same code: that of the lowest failing rank, whose message is kept on every rank as "rank r: message" (without the
- * prefix if all fail alike or there is one rank).  Collective over comm. */
+ * prefix if all fail alike or there is one rank).  A rank whose communication failed (EMPI) cannot agree with anyone: it returns
+ * at once, and its process has to end the others (MPI_Abort).  Collective over comm. */
 adamix_err adamix_comm_agree (adamix_comm *comm, adamix_err local);
 
 /* ---- what collectives cost ---------------------------------------------------------------------------------------------

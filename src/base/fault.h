@@ -22,7 +22,7 @@
 /* The one list of sites: X (name, errno, what the message of the run must name, where). */
 #define ADAMIX_FAULT_SITES(X)                                                                                          \
   X (alloc, ENOMEM, "memory", "memory of our own")                                                                     \
-  X (json_alloc, ENOMEM, "memory", "memory of JSON values and texts")                                                  \
+  X (json_alloc, ENOMEM, "memory\\|JSON", "memory of JSON values and texts")                                                  \
   X (gemm, ENOMEM, "oneDNN", "any call of oneDNN")                                                                     \
   X (hash, EINVAL, "SHA-256", "SHA-256 in libcrypto")                                                                  \
   X (file_open, EMFILE, "Too many open files", "a file to be read")                                                    \
@@ -62,9 +62,9 @@ typedef enum adamix_fault_site {
 bool adamix_fault_strikes (adamix_fault_site site);
 #define ADAMIX_FAULT(site) adamix_fault_strikes (ADAMIX_FAULT_##site)
 
-/* Take ADAMIX_FAULT from the environment.  A fault that strikes, and the counts, are told on `report` (borrowed for life).
+/* Take ADAMIX_FAULT from the environment of the process of this rank.  A fault that strikes, and the counts, are told on `report` (borrowed for life).
  * Once, before anything else.  Errors: EUSAGE. */
-adamix_err adamix_fault_arm (FILE *report);
+adamix_err adamix_fault_arm (int rank, FILE *report);
 /* With ADAMIX_FAULT=count: a line "fault: rank R passed SITE N times" for each site. */
 void adamix_fault_tell (void);
 /* A line "SITE<tab>CAUSE<tab>WHERE" for each site; false in a build without faults. */
@@ -75,8 +75,9 @@ bool adamix_fault_list (FILE *stream);
 #define ADAMIX_FAULT(site) false
 
 static inline adamix_err
-adamix_fault_arm (FILE *report)
+adamix_fault_arm (int rank, FILE *report)
 {
+  (void) rank;
   (void) report;
   return ADAMIX_OK;
 }

@@ -35,7 +35,7 @@ adopt (adamix_comm *comm, adamix_err local, int root)
 adamix_err
 adamix_comm_agree (adamix_comm *comm, adamix_err local)
 {
-  if (comm->handle == MPI_COMM_NULL) return local;
+  if (comm->handle == MPI_COMM_NULL || local == ADAMIX_EMPI) return local;
   int first = local == ADAMIX_OK ? comm->size : comm->rank;
   ADAMIX_RETURN_IF (minimum (comm, &first));
   return first == comm->size ? ADAMIX_OK : adopt (comm, local, first);

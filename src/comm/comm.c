@@ -21,6 +21,14 @@ adamix_comm_launched (void)
   return getenv ("OMPI_COMM_WORLD_SIZE") || getenv ("PMIX_RANK");
 }
 
+int
+adamix_comm_launched_rank (void)
+{
+  const char *rank = getenv ("OMPI_COMM_WORLD_RANK");
+  if (!rank) rank = getenv ("PMIX_RANK");
+  return rank ? atoi (rank) : 0;
+}
+
 static adamix_err
 complete (adamix_comm *comm)
 {
@@ -35,6 +43,9 @@ adamix_comm_create (adamix_comm *out, MPI_Comm parent)
 {
   *out = (adamix_comm){ .handle = MPI_COMM_NULL, .size = 1 };
   if (parent == MPI_COMM_NULL) return ADAMIX_OK;
+  /* So that a failure is told with the right rank. */
+  ADAMIX_RETURN_IF (adamix_comm_check (out, "MPI_Comm_size", MPI_Comm_size (parent, &out->size)));
+  ADAMIX_RETURN_IF (adamix_comm_check (out, "MPI_Comm_rank", MPI_Comm_rank (parent, &out->rank)));
   ADAMIX_RETURN_IF (adamix_comm_check (out, "MPI_Comm_dup",
                                        ADAMIX_FAULT (mpi_dup) ? MPI_ERR_OTHER : MPI_Comm_dup (parent, &out->handle)));
   return complete (out);
