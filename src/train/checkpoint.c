@@ -107,9 +107,9 @@ hash_files (json_t **out, const char *folder, const adamix_snapshot *s)
     adamix_err err = adamix_sha256_file (&hash, path);
     free (path);
     ADAMIX_RETURN_IF (err);
-    json_object_set_new (*out, name[i], json_string (hash.hex));
+    adamix_json_put (out, name[i], json_string (hash.hex));
   }
-  return ADAMIX_OK;
+  return *out ? ADAMIX_OK : adamix_err_set (ADAMIX_ENOMEM, "%s: no memory for the names of its files", folder);
 }
 
 /* Steals `files`. */
@@ -125,7 +125,7 @@ write_state (const adamix_snapshot *s, const char *path, const json_t *config, j
                  adamix_json_number (s->best_value), "files", files, "config", (json_t *) config);
   if (!json) return adamix_err_set (ADAMIX_ENOMEM, "%s: no memory for the state", path);
   adamix_err err = seal_of (json, &seal);
-  if (!err) json_object_set_new (json, SEAL, json_string (seal.hex));
+  if (!err) adamix_json_put (&json, SEAL, json_string (seal.hex));
   if (!err) err = adamix_json_store (json, path, false);
   json_decref (json);
   return err;
@@ -216,6 +216,8 @@ list_steps (const char *run, int64_t **out, int64_t *count)
   *count = 0;
   ADAMIX_TRY (adamix_path_join (&path, run, FOLDER_CHECKPOINTS));
   folder = ADAMIX_FAULT (directory_read) ? NULL : opendir (path);
+  if (!folder && errno != ENOENT)
+    ADAMIX_TRY (adamix_err_set (ADAMIX_EIO, "cannot list %s: %s", path, strerror (errno)));
   for (struct dirent *entry; folder && (entry = readdir (folder));) {
     long long found;
     int end = 0;
@@ -367,7 +369,8 @@ adamix_checkpoint_choose (const char *run, const json_t *config, adamix_log *log
       *step = steps[i];
       break;
     }
-    if (err == ADAMIX_EUSAGE || i == count - 1) break;
+    /* Only what is wrong with the files speaks against them. */
+    if ((err != ADAMIX_EFORMAT && err != ADAMIX_EIO) || i == count - 1) break;
     adamix_log_warn (log, "the checkpoint of step %lld cannot be used, the one before it is tried: %s",
                      (long long) steps[i], adamix_err_message ());
     err = ADAMIX_OK;

@@ -71,7 +71,7 @@ data_json (const adamix_dataset *data)
 {
   json_t *json = json_object ();
   for (adamix_split split = 0; split < ADAMIX_SPLITS; split++)
-    json_object_set_new (json, adamix_split_of (split)->name, dataset_json (&data[split]));
+    adamix_json_put (&json, adamix_split_of (split)->name, dataset_json (&data[split]));
   return json;
 }
 
@@ -122,6 +122,18 @@ warn_changes (const adamix_record *r, const char *path, const json_t *now)
   json_decref (before);
 }
 
+/* What the options left to the method or the machine stands there as it was used. */
+static json_t *
+config_json (const adamix_train_args *args)
+{
+  json_t *json = adamix_options_json (args->options);
+  adamix_json_put (&json, "lr", json_real (args->config->lr));
+  adamix_json_put (&json, "experts", json_integer (args->config->experts));
+  adamix_json_put (&json, "experts-per-rank", json_integer (args->config->experts_per_rank));
+  adamix_json_put (&json, "threads", json_integer (args->threads));
+  return json;
+}
+
 adamix_err
 adamix_record_write (const adamix_record *r)
 {
@@ -129,19 +141,13 @@ adamix_record_write (const adamix_record *r)
   char *path = NULL;
   json_t *json = json_pack (
       "{s:s, s:s, s:o, s:o, s:{s:s, s:s, s:s}, s:o, s:i, s:i, s:i, s:o, s:o, s:o, s:o}", "version", adamix_version (),
-      "revision", adamix_revision (), "config", adamix_options_json (r->args->options), "cpu", cpu_json (), "kernels",
+      "revision", adamix_revision (), "config", config_json (r->args), "cpu", cpu_json (), "kernels",
       "isa", r->compute->kernels->isa, "gemm", adamix_gemm_name (r->compute->gemm), "precision",
       adamix_gemm_precision (r->compute->frozen), "mpi", mpi_json (r->args->world), "ranks", r->args->world->size,
       "groups", r->placement->groups, "threads", r->args->threads, "model", model_json (r->model), "data",
       data_json (r->data), "order", prescribed_json (r->args->config->order_file, r->order), "routes",
       prescribed_json (r->args->config->routes_file, r->routes));
   if (!json) ADAMIX_TRY (adamix_err_set (ADAMIX_ENOMEM, "no memory for the record of the run"));
-  /* What the options left to the method or the machine, as it was used. */
-  json_t *used = json_object_get (json, "config");
-  json_object_set_new (used, "lr", json_real (r->args->config->lr));
-  json_object_set_new (used, "experts", json_integer (r->args->config->experts));
-  json_object_set_new (used, "experts-per-rank", json_integer (r->args->config->experts_per_rank));
-  json_object_set_new (used, "threads", json_integer (r->args->threads));
   ADAMIX_TRY (adamix_path_join (&path, r->args->config->output, FILE_RUN_RECORD));
   if (r->resumed) warn_changes (r, path, json);
   ADAMIX_TRY (adamix_json_store (json, path, false));
@@ -153,7 +159,7 @@ done:
 
 /* ---- metrics.jsonl ---- */
 
-/* Bytes of the lines whose step is at most `step`. */
+/* Bytes of the lines whose step is at most `step`; -1 if the file cannot be read. */
 static off_t
 bytes_up_to (FILE *file, int64_t step)
 {
@@ -161,10 +167,12 @@ bytes_up_to (FILE *file, int64_t step)
   size_t capacity = 0;
   off_t keep = 0;
   long long found;
-  for (ssize_t n; (n = getline (&line, &capacity, file)) > 0; keep += n)
+  ssize_t n;
+  for (; (n = ADAMIX_FAULT (stream_read) ? -1 : getline (&line, &capacity, file)) > 0; keep += n)
     if (sscanf (line, "{\"step\": %lld", &found) != 1 || found > step || line[n - 1] != '\n') break;
+  const bool failed = n < 0 && !feof (file);
   free (line);
-  return keep;
+  return failed ? -1 : keep;
 }
 
 adamix_err
@@ -173,11 +181,11 @@ adamix_metrics_open (FILE **out, const char *run, int64_t step)
   adamix_err err = ADAMIX_OK;
   char *path = NULL;
   ADAMIX_TRY (adamix_path_join (&path, run, FILE_METRICS));
-  FILE *file = fopen (path, step > 0 ? "r+" : "w");
-  if (!file) file = fopen (path, "w");
+  FILE *file = ADAMIX_FAULT (stream_open) ? NULL : fopen (path, step > 0 ? "r+" : "w+");
+  if (!file && step > 0 && errno == ENOENT) file = fopen (path, "w+");
   if (!file) ADAMIX_TRY (adamix_err_set (ADAMIX_EIO, "cannot write %s: %s", path, strerror (errno)));
   off_t keep = bytes_up_to (file, step);
-  if (ftruncate (fileno (file), keep) != 0 || fseeko (file, keep, SEEK_SET) != 0) {
+  if (keep < 0 || ftruncate (fileno (file), keep) != 0 || fseeko (file, keep, SEEK_SET) != 0) {
     err = adamix_err_set (ADAMIX_EIO, "cannot cut %s behind step %lld: %s", path, (long long) step, strerror (errno));
     fclose (file);
     goto done;
