@@ -226,12 +226,24 @@ write_json (const evaluator *e, adamix_split split, const char *path)
   json_t *list = json_array ();
   for (int64_t m = 0; m < e->count; m++) {
     json_t *row = json_pack ("{s:s}", "inference", e->modes[m].name);
-    adamix_evaluation_put (row, pattern, &e->modes[m].result);
-    json_array_append_new (list, row);
+    adamix_evaluation_put (&row, pattern, &e->modes[m].result);
+    if (json_array_append_new (list, row) != 0) {
+      json_decref (list);
+      return adamix_err_set (ADAMIX_ENOMEM, "%s: no memory for the results", path);
+    }
   }
   adamix_err err = adamix_json_store (e->count == 1 ? json_array_get (list, 0) : list, path, false);
   json_decref (list);
   return err;
+}
+
+static adamix_err
+parse (const driver_command *self, adamix_options **options, int argc, char **argv, eval_config *config)
+{
+  ADAMIX_RETURN_IF (driver_parse (options, table, ROWS, argc, argv, config));
+  ADAMIX_RETURN_IF (driver_require (self, "model", config->model));
+  ADAMIX_RETURN_IF (driver_require (self, "adapter", config->adapter));
+  return driver_refuse_same (config->file, config->output);
 }
 
 int
@@ -244,10 +256,7 @@ driver_eval (const driver_command *self, int argc, char **argv)
   evaluator evaluator = { 0 };
   if (driver_help (self, table, ROWS, argc, argv)) return 0;
   ADAMIX_TRY (driver_session_start (&session, true));
-  ADAMIX_TRY (driver_parse (&options, table, ROWS, argc, argv, &config));
-  ADAMIX_TRY (driver_require (self, "model", config.model));
-  ADAMIX_TRY (driver_require (self, "adapter", config.adapter));
-  ADAMIX_TRY (driver_refuse_same (config.file, config.output));
+  ADAMIX_TRY (adamix_comm_agree (&session.world, parse (self, &options, argc, argv, &config)));
   adamix_log *log = driver_session_log (&session);
   const int threads = config.threads ? (int) config.threads : session.cores;
   err = adamix_compute_select (&evaluator.compute, config.gemm, config.kernels, threads);

@@ -15,9 +15,21 @@ static const adamix_option table[] = {
 
 /* ---- a model folder ---- */
 
-static adamix_err
-inspect_model (const char *path, json_t *out)
+/* Add the members of another object, as adamix_json_put adds one; steals it. */
+static void
+put_all (json_t **out, json_t *other)
 {
+  const char *key;
+  json_t *value;
+  if (!other) adamix_json_put (out, "", NULL);
+  json_object_foreach (other, key, value) adamix_json_put (out, key, json_incref (value));
+  json_decref (other);
+}
+
+static adamix_err
+inspect_model (const char *path, adamix_log *log, json_t **out)
+{
+  (void) log;
   adamix_err err = ADAMIX_OK;
   adamix_compute compute;
   adamix_model *model = NULL;
@@ -33,10 +45,9 @@ inspect_model (const char *path, json_t *out)
       (json_int_t) c->positions, "longest_sequence", (json_int_t) c->longest, "hidden_act",
       adamix_activation_name (c->activation), "pooler", adamix_model_has_pooler (model), "mean_pooling",
       adamix_model_wants_mean (model), "sha256", adamix_model_hash (model));
+  put_all (out, json);
   /* Multiply-adds count two: forward, without the attention's products, which grow with the length. */
-  json_object_set_new (json, "flops_per_token", json_integer (2 * adamix_model_linear_parameters (c)));
-  json_object_update (out, json);
-  json_decref (json);
+  adamix_json_put (out, "flops_per_token", json_integer (2 * adamix_model_linear_parameters (c)));
 done:
   adamix_model_destroy (model);
   return err;
@@ -45,27 +56,26 @@ done:
 /* ---- a module folder or a run ---- */
 
 static adamix_err
-inspect_module (const char *path, bool experts, json_t *out)
+inspect_module (const char *path, bool experts, json_t **out)
 {
   adamix_err err = ADAMIX_OK;
   char *folder = NULL, *file = NULL, *config_path = NULL;
-  json_t *stored = NULL;
+  json_t *stored;
   adamix_adapter_config config = { 0 };
   ADAMIX_TRY (adamix_adapter_locate (path, experts, &folder, &file));
   ADAMIX_TRY (adamix_adapter_read_config (&config, folder));
   ADAMIX_TRY (adamix_path_join (&config_path, folder, "adamix_config.json"));
   ADAMIX_TRY (adamix_json_load (&stored, config_path));
-  json_object_set_new (out, "kind", json_string (experts ? "experts" : "module"));
-  json_object_set_new (out, "file", json_string (file));
-  json_object_update (out, stored);
+  adamix_json_put (out, "kind", json_string (experts ? "experts" : "module"));
+  adamix_json_put (out, "file", json_string (file));
+  put_all (out, stored);
   if (config.has_bank) {
     /* Forward FLOPs a token of one module a layer, whatever M is: routes and the merged module cost the same. */
     const adamix_bank_shape *s = &config.shape;
-    json_object_set_new (out, "merged_parameters", json_integer (adamix_bank_merged_parameters (s)));
-    json_object_set_new (out, "module_flops_per_token", json_integer (4 * s->layers * s->hidden * s->bottleneck));
+    adamix_json_put (out, "merged_parameters", json_integer (adamix_bank_merged_parameters (s)));
+    adamix_json_put (out, "module_flops_per_token", json_integer (4 * s->layers * s->hidden * s->bottleneck));
   }
 done:
-  json_decref (stored);
   free (config_path);
   adamix_adapter_config_destroy (&config);
   free (file);
@@ -73,51 +83,85 @@ done:
   return err;
 }
 
+static adamix_err
+inspect_merged (const char *path, adamix_log *log, json_t **out)
+{
+  (void) log;
+  return inspect_module (path, false, out);
+}
+
+static adamix_err
+inspect_experts (const char *path, adamix_log *log, json_t **out)
+{
+  (void) log;
+  return inspect_module (path, true, out);
+}
+
+/* Copy a member, if it is there, under another name. */
+static void
+put_copy (json_t **out, const char *key, const json_t *from, const char *member)
+{
+  json_t *value = json_object_get (from, member);
+  if (value) adamix_json_put (out, key, json_incref (value));
+}
+
+/* A run has a merged module and, beside it, the experts it was made of; these may have been taken away (EUSAGE). */
+static adamix_err
+inspect_modules (const char *path, json_t **out)
+{
+  ADAMIX_RETURN_IF (inspect_module (path, false, out));
+  json_t *experts = json_object ();
+  adamix_err err = inspect_module (path, true, &experts);
+  if (!experts) adamix_json_put (out, "", NULL);
+  put_copy (out, "experts", json_object_get (experts, "module"), "experts");
+  put_copy (out, "trainable_parameters", experts, "module_parameters");
+  json_decref (experts);
+  return err == ADAMIX_EUSAGE ? ADAMIX_OK : err;
+}
+
+#define MODULE_CONFIG "merged/adamix_config.json"
+
 static bool
-has_file (const char *folder, const char *name)
+has_modules (const char *run)
 {
   char *path;
-  if (adamix_path_join (&path, folder, name)) return false;
+  if (adamix_path_join (&path, run, MODULE_CONFIG)) return false;
   bool there = adamix_path_exists (path);
   free (path);
   return there;
 }
 
-/* A run has a merged module and, beside it, the experts it was made of. */
-static adamix_err
-inspect_modules (const char *path, json_t *out)
-{
-  json_t *experts = json_object ();
-  adamix_err err = inspect_module (path, false, out);
-  if (!err && inspect_module (path, true, experts) == ADAMIX_OK) {
-    json_object_set (out, "experts", json_object_get (json_object_get (experts, "module"), "experts"));
-    json_object_set (out, "trainable_parameters", json_object_get (experts, "module_parameters"));
-  }
-  json_decref (experts);
-  return err;
-}
-
-#define MODULE_CONFIG "merged/adamix_config.json"
-
 /* A run that is under way, or was cut off, has a checkpoint to go on from and no modules yet. */
 static adamix_err
-inspect_run (const char *path, adamix_log *log, json_t *out)
+inspect_run (const char *path, adamix_log *log, json_t **out)
 {
   adamix_run_state state;
   adamix_err err = adamix_run_state_read (&state, path, log);
-  if (!err && has_file (path, MODULE_CONFIG)) err = inspect_modules (path, out);
-  json_object_set_new (out, "kind", json_string ("run"));
-  json_object_set_new (out, "finished", json_boolean (state.finished));
-  json_object_set_new (out, "checkpoint_step", json_integer (state.step));
-  json_object_set_new (out, "checkpoint", state.checkpoint ? json_string (state.checkpoint) : json_null ());
+  if (!err && has_modules (path)) err = inspect_modules (path, out);
+  adamix_json_put (out, "kind", json_string ("run"));
+  adamix_json_put (out, "finished", json_boolean (state.finished));
+  adamix_json_put (out, "checkpoint_step", json_integer (state.step));
+  adamix_json_put (out, "checkpoint", state.checkpoint ? json_string (state.checkpoint) : json_null ());
   adamix_run_state_destroy (&state);
   return err;
 }
 
 /* ---- a safetensors file ---- */
 
+static json_t *
+shape_json (const adamix_stored_tensor *tensor)
+{
+  json_t *shape = json_array ();
+  for (int d = 0; d < tensor->rank; d++) {
+    if (json_array_append_new (shape, json_integer (tensor->shape[d])) == 0) continue;
+    json_decref (shape);
+    return NULL;
+  }
+  return shape;
+}
+
 static adamix_err
-inspect_tensors (const char *path, json_t *out)
+inspect_tensors (const char *path, json_t **out)
 {
   adamix_safetensors file = { 0 };
   ADAMIX_RETURN_IF (adamix_safetensors_open (&file, path));
@@ -125,31 +169,42 @@ inspect_tensors (const char *path, json_t *out)
   int64_t parameters = 0;
   for (int64_t i = 0; i < file.tensors; i++) {
     const adamix_stored_tensor *t = &file.tensor[i];
-    json_t *shape = json_array ();
-    for (int d = 0; d < t->rank; d++) json_array_append_new (shape, json_integer (t->shape[d]));
-    json_object_set_new (list, t->name,
-                         json_pack ("{s:s, s:o}", "dtype", adamix_dtype_name (t->dtype), "shape", shape));
+    adamix_json_put (&list, t->name,
+                     json_pack ("{s:s, s:o}", "dtype", adamix_dtype_name (t->dtype), "shape", shape_json (t)));
     parameters += t->count;
   }
-  json_object_set_new (out, "kind", json_string ("safetensors"));
-  json_object_set_new (out, "tensors", json_integer (file.tensors));
-  json_object_set_new (out, "parameters", json_integer (parameters));
-  json_object_set_new (out, "tensor", list);
+  adamix_json_put (out, "kind", json_string ("safetensors"));
+  adamix_json_put (out, "tensors", json_integer (file.tensors));
+  adamix_json_put (out, "parameters", json_integer (parameters));
+  adamix_json_put (out, "tensor", list);
   adamix_safetensors_close (&file);
   return ADAMIX_OK;
 }
 
 /* ---- which of these is it? ---- */
 
+/* A folder is what the first of these names in it says. */
+static const struct {
+  const char *name;
+  adamix_err (*inspect) (const char *path, adamix_log *log, json_t **out);
+} kinds[] = { { "config.json", inspect_model },
+              { "experts.safetensors", inspect_experts },
+              { "adapter.safetensors", inspect_merged },
+              { "run.json", inspect_run },
+              { MODULE_CONFIG, inspect_run } };
+
 static adamix_err
-inspect (const char *path, adamix_log *log, json_t *out)
+inspect (const char *path, adamix_log *log, json_t **out)
 {
   if (!adamix_path_exists (path)) return adamix_err_set (ADAMIX_EIO, "%s does not exist", path);
   if (!adamix_path_is_directory (path)) return inspect_tensors (path, out);
-  if (has_file (path, "config.json")) return inspect_model (path, out);
-  if (has_file (path, "experts.safetensors")) return inspect_module (path, true, out);
-  if (has_file (path, "adapter.safetensors")) return inspect_module (path, false, out);
-  if (has_file (path, "run.json") || has_file (path, MODULE_CONFIG)) return inspect_run (path, log, out);
+  for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
+    char *inside;
+    ADAMIX_RETURN_IF (adamix_path_join (&inside, path, kinds[i].name));
+    const bool there = adamix_path_exists (inside);
+    free (inside);
+    if (there) return kinds[i].inspect (path, log, out);
+  }
   return adamix_err_set (ADAMIX_EUSAGE,
                          "%s is neither a model folder (config.json), nor a run or module folder, nor a safetensors "
                          "file",
@@ -192,6 +247,21 @@ print_text (const json_t *json, int depth)
   }
 }
 
+static adamix_err
+print (const json_t *json, bool as_json)
+{
+  if (!json) return adamix_err_set (ADAMIX_ENOMEM, "no memory for what was found");
+  if (!as_json) {
+    print_text (json, 0);
+    return ADAMIX_OK;
+  }
+  char *text = json_dumps (json, JSON_INDENT (2));
+  if (!text) return adamix_err_set (ADAMIX_ENOMEM, "no memory for the JSON text");
+  puts (text);
+  free (text);
+  return ADAMIX_OK;
+}
+
 int
 driver_inspect (const driver_command *self, int argc, char **argv)
 {
@@ -211,13 +281,8 @@ driver_inspect (const driver_command *self, int argc, char **argv)
   ADAMIX_TRY (adamix_options_parse (options, argc, argv, &path, 1, &paths));
   ADAMIX_TRY (adamix_options_store (options, &config));
   if (!paths) ADAMIX_TRY (adamix_err_set (ADAMIX_EUSAGE, "which PATH? see 'adamix inspect --help'"));
-  ADAMIX_TRY (inspect (path, &session.log, out));
-  if (config.json) {
-    json_dumpf (out, stdout, JSON_INDENT (2));
-    putchar ('\n');
-  } else {
-    print_text (out, 0);
-  }
+  ADAMIX_TRY (inspect (path, &session.log, &out));
+  ADAMIX_TRY (print (out, config.json));
 done:
   json_decref (out);
   adamix_options_destroy (options);

@@ -187,8 +187,8 @@ typedef struct adamix_evaluation {
 adamix_err adamix_evaluate (adamix_comm *comm, adamix_inference *inference, const adamix_dataset *dataset,
                             const char *metrics, const adamix_inference_route *route, adamix_evaluation *out, float *z);
 /* Add its metrics, "loss", "majority" and "samples" to an object, each under the key that `pattern` makes of it
- * (adamix_split_row). */
-void adamix_evaluation_put (json_t *json, const char *pattern, const adamix_evaluation *evaluation);
+ * (adamix_split_row).  Without memory *json becomes NULL, as by adamix_json_put. */
+void adamix_evaluation_put (json_t **json, const char *pattern, const adamix_evaluation *evaluation);
 /* By name; NaN if it was not computed. */
 double adamix_evaluation_value (const adamix_evaluation *evaluation, const char *metric);
 

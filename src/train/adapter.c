@@ -35,7 +35,11 @@ static json_t *
 labels_json (const adamix_labels *labels)
 {
   json_t *list = json_array ();
-  for (int64_t i = 0; i < labels->count; i++) json_array_append_new (list, json_string (labels->name[i]));
+  for (int64_t i = 0; i < labels->count; i++) {
+    if (json_array_append_new (list, json_string (labels->name[i])) == 0) continue;
+    json_decref (list);
+    return NULL;
+  }
   return list;
 }
 

@@ -116,16 +116,16 @@ adamix_evaluation_value (const adamix_evaluation *evaluation, const char *metric
 }
 
 static void
-put (json_t *json, const char *pattern, const char *name, json_t *value)
+put (json_t **json, const char *pattern, const char *name, json_t *value)
 {
   enum { WIDTH = 64 };
   char key[WIDTH];
   snprintf (key, sizeof key, pattern, name);
-  json_object_set_new (json, key, value);
+  adamix_json_put (json, key, value);
 }
 
 void
-adamix_evaluation_put (json_t *json, const char *pattern, const adamix_evaluation *e)
+adamix_evaluation_put (json_t **json, const char *pattern, const adamix_evaluation *e)
 {
   for (int64_t i = 0; i < e->metrics; i++) put (json, pattern, e->name[i], adamix_json_number (e->value[i]));
   put (json, pattern, "loss", adamix_json_number (e->loss));

@@ -48,15 +48,15 @@ file_bytes (const char *folder, const char *name)
 /* ---- all_results.json ---- */
 
 static void
-put (json_t *json, const char *key, double value)
+put (json_t **json, const char *key, double value)
 {
-  json_object_set_new (json, key, adamix_json_number (value));
+  adamix_json_put (json, key, adamix_json_number (value));
 }
 
 static void
-put_integer (json_t *json, const char *key, int64_t value)
+put_integer (json_t **json, const char *key, int64_t value)
 {
-  json_object_set_new (json, key, json_integer (value));
+  adamix_json_put (json, key, json_integer (value));
 }
 
 /* Sums over the ranks of what only they know. */
@@ -82,24 +82,24 @@ write_results (const adamix_run *run, const adamix_train_results *r, const machi
   char *path = NULL;
   const adamix_snapshot *s = &run->snapshot;
   json_t *json = json_object ();
-  put (json, "epoch", (double) s->step / (double) run->plan.steps_per_epoch);
-  put (json, "train_loss", s->loss_sum / (double) s->loss_steps);
-  put (json, "train_runtime", s->train_seconds);
-  put (json, "train_samples_per_second", (double) s->timed_examples / s->train_seconds);
-  put (json, "train_tokens_per_second", r->tokens_per_second);
+  put (&json, "epoch", (double) s->step / (double) run->plan.steps_per_epoch);
+  put (&json, "train_loss", s->loss_sum / (double) s->loss_steps);
+  put (&json, "train_runtime", s->train_seconds);
+  put (&json, "train_samples_per_second", (double) s->timed_examples / s->train_seconds);
+  put (&json, "train_tokens_per_second", r->tokens_per_second);
   for (adamix_split split = 0; split < ADAMIX_SPLITS; split++)
     if (r->evaluation[split].examples)
-      adamix_evaluation_put (json, adamix_split_of (split)->key, &r->evaluation[split]);
-  put_integer (json, "steps", s->step);
-  put_integer (json, "best_step", r->best_step);
-  put_integer (json, "trainable_parameters", run->bank ? adamix_bank_trainable_parameters (&run->shape) : 0);
-  put_integer (json, "merged_parameters", r->merged_parameters);
-  put_integer (json, "head_parameters", r->head_parameters);
-  put_integer (json, "peak_rss_bytes", (int64_t) use->peak);
-  put_integer (json, "memory_bytes", (int64_t) use->memory);
-  put (json, "comm_fraction", use->comm / use->step);
-  put (json, "wait_fraction", use->wait / use->step);
-  put_integer (json, "world_size", run->args->world->size);
+      adamix_evaluation_put (&json, adamix_split_of (split)->key, &r->evaluation[split]);
+  put_integer (&json, "steps", s->step);
+  put_integer (&json, "best_step", r->best_step);
+  put_integer (&json, "trainable_parameters", run->bank ? adamix_bank_trainable_parameters (&run->shape) : 0);
+  put_integer (&json, "merged_parameters", r->merged_parameters);
+  put_integer (&json, "head_parameters", r->head_parameters);
+  put_integer (&json, "peak_rss_bytes", (int64_t) use->peak);
+  put_integer (&json, "memory_bytes", (int64_t) use->memory);
+  put (&json, "comm_fraction", use->comm / use->step);
+  put (&json, "wait_fraction", use->wait / use->step);
+  put_integer (&json, "world_size", run->args->world->size);
   ADAMIX_TRY (adamix_path_join (&path, run->config->output, FILE_RESULTS));
   ADAMIX_TRY (adamix_json_store (json, path, false));
 done:
@@ -152,13 +152,12 @@ adamix_run_finish (adamix_run *run, adamix_train_results *r)
   r->merged_parameters = run->bank ? adamix_bank_merged_parameters (&run->shape) : 0;
   r->head_parameters = adamix_head_parameters (run->head);
   snprintf (r->metric, sizeof r->metric, "%s", run->task.metric);
-  adamix_err err = ADAMIX_OK;
+  adamix_err err = adamix_path_join (&r->merged, run->config->output, FOLDER_MERGED);
   if (world->rank == 0) {
-    err = write_modules (run, r->best_step);
+    if (!err) err = write_modules (run, r->best_step);
     if (!err) err = write_results (run, r, &use);
   }
   ADAMIX_RETURN_IF (adamix_comm_agree (world, err));
-  ADAMIX_RETURN_IF (adamix_path_join (&r->merged, run->config->output, FOLDER_MERGED));
   r->merged_bytes = file_bytes (r->merged, FILE_ADAPTER);
   return ADAMIX_OK;
 }

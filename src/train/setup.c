@@ -119,7 +119,7 @@ read_routes (adamix_run *run)
 }
 
 /* What a resumed run must share.  Model and files may have moved, but they must be the same. */
-static void
+static adamix_err
 fix_options (adamix_run *run)
 {
   const struct {
@@ -130,7 +130,8 @@ fix_options (adamix_run *run)
                    { "routes-file", run->routes.hash.hex } };
   run->fixed = adamix_record_fixed_options (run->args->options);
   for (size_t i = 0; i < sizeof contents / sizeof *contents; i++)
-    json_object_set_new (run->fixed, contents[i].option, json_string (contents[i].hash));
+    adamix_json_put (&run->fixed, contents[i].option, json_string (contents[i].hash));
+  return run->fixed ? ADAMIX_OK : adamix_err_set (ADAMIX_ENOMEM, "no memory for the options of the run");
 }
 
 static adamix_err
@@ -158,8 +159,7 @@ open_inputs (adamix_run *run)
   ADAMIX_RETURN_IF (adamix_plan_create (&run->plan, c, &run->data[ADAMIX_SPLIT_TRAIN], shards, world));
   shape_run (run);
   ADAMIX_RETURN_IF (read_routes (run));
-  fix_options (run);
-  return ADAMIX_OK;
+  return fix_options (run);
 }
 
 /* ---- what needs the placement ---- */
