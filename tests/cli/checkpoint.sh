@@ -78,4 +78,10 @@ run train "${common[@]}" --output "$scratch/cut" --resume --lr 3e-3
 expect_exit 2 "another learning rate"
 expect_stderr "lr" "another learning rate"
 
+rm -r "$scratch/cut/checkpoints"
+touch "$scratch/cut/checkpoints"
+run train "${common[@]}" --output "$scratch/cut" --resume
+expect_exit 1 "checkpoints cannot be listed"
+expect_stderr "cannot list .*/checkpoints" "checkpoints cannot be listed"
+
 done_testing

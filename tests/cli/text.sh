@@ -29,6 +29,10 @@ status=0
 "$ADAMIX" encode --model "$tiny" < "$scratch/broken" > "$scratch/out" 2> "$scratch/err" || status=$?
 expect_exit 1 "encode of invalid UTF-8"
 expect_stderr "line 2" "encode of invalid UTF-8"
+status=0
+"$ADAMIX" encode --model "$tiny" < "$scratch" > "$scratch/out" 2> "$scratch/err" || status=$?
+expect_exit 1 "encode of what cannot be read"
+expect_stderr "cannot read standard input" "encode of what cannot be read"
 
 # Byte-level BPE: as RoBERTa's from its files, as GPT-2's where config.json says so.
 mkdir "$scratch/bpe"

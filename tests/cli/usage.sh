@@ -18,6 +18,15 @@ for command in train eval predict inspect encode bench; do
   expect_stdout "^ *$command" "--help"
 done
 
+run --faults
+if [ "$status" = 0 ]; then
+  skip "a build without faults has no table of them" "this build has faults"
+else
+  expect_exit 2 "a build without faults has no table of them"
+  ADAMIX_FAULT=nothing run --version
+  expect_exit 0 "a build without faults has no use for ADAMIX_FAULT"
+fi
+
 run --version
 expect_exit 0 "--version"
 expect_stdout "^adamix [0-9]*\.[0-9]*\.[0-9]*" "--version"

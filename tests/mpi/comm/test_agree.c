@@ -34,6 +34,15 @@ check_codes_differ (adamix_comm *comm)
   expect (strcmp (adamix_err_message (), comm->size > 1 ? "rank 0: bad" : "bad") == 0, "%s", adamix_err_message ());
 }
 
+/* Who cannot communicate does not wait for others, who may wait elsewhere. */
+static void
+check_broken (adamix_comm *comm)
+{
+  if (comm->rank == 0)
+    expect (adamix_comm_agree (comm, adamix_err_set (ADAMIX_EMPI, "broken")) == ADAMIX_EMPI, "not the failure itself");
+  must (adamix_comm_agree (comm, ADAMIX_OK));
+}
+
 int
 main (int argc, char **argv)
 {
@@ -49,6 +58,7 @@ main (int argc, char **argv)
   }
   check_alike (&world);
   check_codes_differ (&world);
+  check_broken (&world);
   adamix_comm_destroy (&world);
   MPI_Finalize ();
   return EXIT_SUCCESS;
