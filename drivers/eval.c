@@ -227,10 +227,7 @@ write_json (const evaluator *e, adamix_split split, const char *path)
   for (int64_t m = 0; m < e->count; m++) {
     json_t *row = json_pack ("{s:s}", "inference", e->modes[m].name);
     adamix_evaluation_put (&row, pattern, &e->modes[m].result);
-    if (json_array_append_new (list, row) != 0) {
-      json_decref (list);
-      return adamix_err_set (ADAMIX_ENOMEM, "%s: no memory for the results", path);
-    }
+    adamix_json_append (&list, row);
   }
   adamix_err err = adamix_json_store (e->count == 1 ? json_array_get (list, 0) : list, path, false);
   json_decref (list);

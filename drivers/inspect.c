@@ -152,11 +152,7 @@ static json_t *
 shape_json (const adamix_stored_tensor *tensor)
 {
   json_t *shape = json_array ();
-  for (int d = 0; d < tensor->rank; d++) {
-    if (json_array_append_new (shape, json_integer (tensor->shape[d])) == 0) continue;
-    json_decref (shape);
-    return NULL;
-  }
+  for (int d = 0; d < tensor->rank; d++) adamix_json_append (&shape, json_integer (tensor->shape[d]));
   return shape;
 }
 

@@ -140,7 +140,7 @@ classify (predictor *p, const float *z, int64_t outputs)
   for (int64_t k = 0; k < outputs; k++) sum += p->p[k] = exp (z[k] - most);
   json_t *probabilities = json_object ();
   for (int64_t k = 0; k < outputs; k++)
-    json_object_set_new (probabilities, p->adapter.labels.name[k], json_real (p->p[k] / sum));
+    adamix_json_put (&probabilities, p->adapter.labels.name[k], json_real (p->p[k] / sum));
   return json_pack ("{s:s, s:f, s:o}", "label", p->adapter.labels.name[best], "score", p->p[best] / sum,
                     "probabilities", probabilities);
 }

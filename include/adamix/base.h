@@ -201,10 +201,11 @@ adamix_err adamix_sha256_memory (adamix_sha256 *out, const void *data, size_t si
 adamix_err adamix_json_parse (json_t **out, const char *text, size_t size, size_t flags, json_error_t *where);
 /* Parse a file (UTF-8).  *out is released with json_decref().  Errors: EIO; EFORMAT with line and column; ENOMEM. */
 adamix_err adamix_json_load (json_t **out, const char *path);
-/* Add a member to an object; steals `value`.  Without memory, where `value` is NULL or there is no room for it, *object is
- * released and becomes NULL, and later calls do nothing but release their value: whoever makes an object checks once, at its
- * end. */
+/* Add a member to an object or an item to an array; steals `value`.  Without memory, where `value` is NULL or there is no room
+ * for it, the object or array is released and becomes NULL, and later calls do nothing but release their value: whoever makes
+ * one checks once, at its end. */
 void adamix_json_put (json_t **object, const char *key, json_t *value);
+void adamix_json_append (json_t **array, json_t *value);
 /* Write atomically: keys in the order of insertion, indented by 2 unless `compact`, reals in 17 digits.  Errors: EIO; ENOMEM,
  * also for a `value` of NULL. */
 adamix_err adamix_json_store (const json_t *value, const char *path, bool compact);

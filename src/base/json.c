@@ -29,12 +29,23 @@ adamix_json_load (json_t **out, const char *path)
                          where.text);
 }
 
+static void
+give_up (json_t **value)
+{
+  json_decref (*value);
+  *value = NULL;
+}
+
 void
 adamix_json_put (json_t **object, const char *key, json_t *value)
 {
-  if (json_object_set_new (*object, key, value) == 0) return;
-  json_decref (*object);
-  *object = NULL;
+  if (json_object_set_new (*object, key, value) != 0) give_up (object);
+}
+
+void
+adamix_json_append (json_t **array, json_t *value)
+{
+  if (json_array_append_new (*array, value) != 0) give_up (array);
 }
 
 adamix_err

@@ -24,7 +24,7 @@ static json_t *
 describe (const adamix_tensor_source *source, size_t begin, size_t end)
 {
   json_t *shape = json_array ();
-  for (int i = 0; i < source->rank; i++) json_array_append_new (shape, json_integer (source->shape[i]));
+  for (int i = 0; i < source->rank; i++) adamix_json_append (&shape, json_integer (source->shape[i]));
   return json_pack ("{s:s, s:o, s:[I, I]}", "dtype", adamix_dtype_name (source->dtype), "shape", shape, "data_offsets",
                     (json_int_t) begin, (json_int_t) end);
 }
@@ -67,7 +67,7 @@ adamix_safetensors_write (const char *path, const adamix_tensor_source *tensor, 
   size_t begin = 0;
   json_t *header = json_object ();
   ADAMIX_TRY (ADAMIX_ALLOC (piece, tensors + 1));
-  if (metadata) json_object_set_new (header, metadata_key, json_deep_copy (metadata));
+  if (metadata) adamix_json_put (&header, metadata_key, json_deep_copy (metadata));
   for (int64_t i = 0; i < tensors; i++) {
     size_t bytes;
     ADAMIX_TRY (source_bytes (path, &tensor[i], &bytes));

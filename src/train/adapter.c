@@ -35,11 +35,7 @@ static json_t *
 labels_json (const adamix_labels *labels)
 {
   json_t *list = json_array ();
-  for (int64_t i = 0; i < labels->count; i++) {
-    if (json_array_append_new (list, json_string (labels->name[i])) == 0) continue;
-    json_decref (list);
-    return NULL;
-  }
+  for (int64_t i = 0; i < labels->count; i++) adamix_json_append (&list, json_string (labels->name[i]));
   return list;
 }
 

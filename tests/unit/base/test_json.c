@@ -105,6 +105,17 @@ Test (json, one_refused_member_is_noticed_at_the_end)
   free (path);
 }
 
+Test (json, one_refused_item_is_noticed_at_the_end)
+{
+  json_t *array = json_array ();
+  adamix_json_append (&array, json_integer (1));
+  cr_assert_eq (json_array_size (array), 1);
+  adamix_json_append (&array, NULL);
+  cr_assert_null (array);
+  adamix_json_append (&array, json_integer (2));
+  cr_assert_null (array);
+}
+
 static void *
 refuse (size_t size)
 {
