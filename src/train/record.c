@@ -1,6 +1,7 @@
 #include "base/fault.h"
 #include "train/train_private.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <string.h>
 #include <unistd.h>
@@ -198,6 +199,8 @@ done:
 
 /* ---- the folder of a run ---- */
 
+#define WRITE_TEST ".write-test"
+
 /* What a run leaves in its folder, for --force. */
 static const char *const run_folders[] = { FOLDER_CHECKPOINTS, FOLDER_EXPERTS, FOLDER_MERGED };
 static const char *const run_files[] = { FILE_RESULTS, FILE_RUN_RECORD, FILE_METRICS };
@@ -226,13 +229,63 @@ done:
   return err;
 }
 
+/* "NAME.PID.tmp" or "step-N.tmp" */
+static bool
+is_temporary (const char *name)
+{
+  static const char digits[] = "0123456789";
+  const char *ending = strrchr (name, '.');
+  if (!ending || strcmp (ending, ".tmp") != 0) return false;
+  const char *number = ending;
+  while (number > name && strchr (digits, number[-1])) number--;
+  return number < ending && number > name && (number[-1] == '.' || number[-1] == '-');
+}
+
+/* In the folder of the run itself others may write as well. */
+static bool
+is_of_run (const char *name)
+{
+  bool found = strncmp (name, WRITE_TEST, strlen (WRITE_TEST)) == 0;
+  for (size_t i = 0; i < sizeof run_files / sizeof *run_files && !found; i++)
+    found = strncmp (name, run_files[i], strlen (run_files[i])) == 0;
+  return found;
+}
+
+/* What a process that was killed did not come to rename. */
+static adamix_err
+remove_temporaries (const char *run, const char *sub)
+{
+  adamix_err err = ADAMIX_OK;
+  char *folder = NULL, *path = NULL;
+  DIR *list = NULL;
+  ADAMIX_TRY (adamix_path_join (&folder, run, sub));
+  list = ADAMIX_FAULT (directory_read) ? NULL : opendir (folder);
+  if (!list && errno != ENOENT)
+    ADAMIX_TRY (adamix_err_set (ADAMIX_EIO, "cannot list %s: %s", folder, strerror (errno)));
+  for (struct dirent *entry; list && (entry = readdir (list));) {
+    if (!is_temporary (entry->d_name) || (!*sub && !is_of_run (entry->d_name))) continue;
+    free (path);
+    path = NULL;
+    ADAMIX_TRY (adamix_path_join (&path, folder, entry->d_name));
+    if (adamix_path_is_directory (path))
+      ADAMIX_TRY (adamix_directory_remove (path));
+    else
+      unlink (path);
+  }
+done:
+  if (list) closedir (list);
+  free (path);
+  free (folder);
+  return err;
+}
+
 /* A run that cannot store its result should say so before it trains. */
 static adamix_err
 try_write (const char *run)
 {
   adamix_err err = ADAMIX_OK;
   char *path = NULL;
-  ADAMIX_TRY (adamix_path_join (&path, run, ".write-test"));
+  ADAMIX_TRY (adamix_path_join (&path, run, WRITE_TEST));
   err = adamix_file_write (path, "", 0);
   if (err)
     adamix_err_prefix (err, "--output %s is not writable", run);
@@ -272,6 +325,9 @@ adamix_run_folder_prepare (const adamix_train_config *config, bool *finished, in
     goto done;
   }
   if (config->force && (had_results || started)) ADAMIX_TRY (remove_run (run));
+  ADAMIX_TRY (remove_temporaries (run, ""));
+  for (size_t i = 0; i < sizeof run_folders / sizeof *run_folders; i++)
+    ADAMIX_TRY (remove_temporaries (run, run_folders[i]));
 done:
   free (guard);
   free (results);

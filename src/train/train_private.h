@@ -129,7 +129,7 @@ adamix_err adamix_record_write (const adamix_record *record);
 adamix_err adamix_metrics_open (FILE **out, const char *run, int64_t step);
 
 /* Prepare RUN: refuse a folder that holds a run (--force replaces it, --resume goes on), make it, try a write, take its
- * lock (adamix_lock_release).  EEXIST if another process trains there. */
+ * lock (adamix_lock_release), remove temporary files of a process that was killed.  EEXIST if another process trains there. */
 adamix_err adamix_run_folder_prepare (const adamix_train_config *config, bool *finished, int *lock);
 
 #endif

@@ -63,6 +63,14 @@ expect_exit 0 "killed while a checkpoint was written"
 expect "killed while a checkpoint was written: the same module" \
   cmp "$scratch/whole/merged/adapter.safetensors" "$scratch/cut/merged/adapter.safetensors"
 expect_no_file "$scratch/cut/checkpoints/step-8.tmp"
+rm "$scratch/cut/all_results.json"
+left=(run.json.17.tmp merged/adapter.safetensors.17.tmp experts/adamix_config.json.9.tmp checkpoints/step-10.tmp)
+others=(eval.json.17.tmp run.json.tmp merged/17.tmp merged/adapter.tmp)
+for file in "${left[@]}" "${others[@]}"; do touch "$scratch/cut/$file"; done
+run train "${common[@]}" --output "$scratch/cut" --resume
+expect_exit 0 "killed while files were written"
+for file in "${left[@]}"; do expect_no_file "$scratch/cut/$file"; done
+for file in "${others[@]}"; do expect_file "$scratch/cut/$file"; done
 rm -r "$scratch/cut"
 
 interrupt "$scratch/cut"
