@@ -4,6 +4,4 @@ EXTRA_DIST += %D%/check.sh %D%/mistakes.tsv
 check-mutants:
 	@$(BASH_PROGRAM) $(srcdir)/tests/mutants/check.sh "$(abs_top_srcdir)" "$(abs_top_builddir)"
 .PHONY: check-mutants
-
-clean-local:
-	rm -rf mutants
+DISTCLEANDIRS += mutants

@@ -18,6 +18,4 @@ check-peer: all
 	+@MAKE="$(MAKE)" $(BASH_PROGRAM) $(srcdir)/tests/peer/check.sh "$(abs_top_srcdir)" "$(abs_top_builddir)" $(PEER_TESTS)
 .PHONY: check-peer
 CLEANFILES += $(peer_programs) $(PEER_TESTS:.py=.log) $(PEER_TESTS:.py=.trs) peer-suite.log
-
-distclean-local:
-	rm -rf peer-venv peer-venv.log peer-pip.log
+DISTCLEANDIRS += peer-venv peer-venv.log peer-pip.log

@@ -1,0 +1,19 @@
+#!/usr/bin/env bash
+# A fault in an evaluation on two ranks.
+. "$(dirname "$0")/lib.sh"
+brief="alloc json_alloc file_open file_write file_rename stream_write mpi_allreduce mpi_bcast mpi_split"
+must=$brief
+
+prepare () { mkdir -p "$1"; }
+attempt () {
+  launch eval --model "$tiny" --adapter "$scratch/run" --file "$scratch/dev.tsv" --threads 1 --inference all \
+    --output "$1/eval.json"
+}
+follow () { attempt "$1"; }
+compare () { cmp -s "$1/eval.json" "$2/eval.json"; }
+
+launch "${training[@]}" --output "$scratch/run"
+expect "train" [ "$status" = 0 ]
+ranks=2
+walk "eval on two ranks"
+done_testing

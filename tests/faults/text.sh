@@ -1,0 +1,34 @@
+#!/usr/bin/env bash
+# A fault in the commands that read and write text.
+. "$(dirname "$0")/lib.sh"
+brief="alloc json_alloc gemm file_open file_create file_rename stream_open stream_read stream_write"
+
+prepare () { mkdir -p "$1"; }
+follow () { attempt "$1"; }
+compare () { cmp -s "$1/answers" "$2/answers"; }
+
+launch "${training[@]}" --output "$scratch/run"
+expect "train" [ "$status" = 0 ]
+printf 'the cat sat\nmy card\tis happy\nthe dog sat' > "$scratch/lines"
+
+attempt () {
+  launch predict --model "$tiny" --adapter "$scratch/run" --threads 1 --input "$scratch/lines" --output "$1/answers"
+}
+walk "predict into a file"
+input=$scratch/lines
+attempt () {
+  launch predict --model "$tiny" --adapter "$scratch/run" --threads 1
+  cp "$scratch/out" "$1/answers"
+}
+walk "predict from standard input to standard output"
+attempt () {
+  launch encode --model "$tiny"
+  cp "$scratch/out" "$1/answers"
+}
+walk "encode"
+attempt () {
+  launch inspect --json "$scratch/run"
+  cp "$scratch/out" "$1/answers"
+}
+walk "inspect"
+done_testing
