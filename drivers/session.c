@@ -55,7 +55,8 @@ driver_session_start (driver_session *session, bool communicate)
     return adamix_err_set (ADAMIX_EMPI, "MPI could not be started");
   session->mpi = true;
   ADAMIX_RETURN_IF (adamix_comm_create (&session->world, MPI_COMM_WORLD));
-  return share_cores (session, &mask);
+  /* Its errors are those of a node. */
+  return adamix_comm_agree (&session->world, share_cores (session, &mask));
 }
 
 adamix_log *
@@ -69,7 +70,7 @@ driver_session_log (driver_session *session)
 static void
 wait_for_turn (int rank)
 {
-  enum { STEP = 500, MOST = 3000, PER_SECOND = 1000, NANOSECONDS = 1000000 };
+  enum { STEP = 1000, MOST = 4000, PER_SECOND = 1000, NANOSECONDS = 1000000 };
   const long wait = rank < MOST / STEP ? rank * STEP : MOST;
   struct timespec left = { .tv_sec = wait / PER_SECOND, .tv_nsec = wait % PER_SECOND * NANOSECONDS };
   signal (SIGTERM, SIG_DFL);

@@ -45,7 +45,7 @@ typedef struct adamix_node_memory {
 } adamix_node_memory;
 
 /* In /dev/shm, else in an unlinked file in $TMPDIR or /tmp, where there is room; else private.  Collective over world.
- * Errors: ENOMEM, EMPI. */
+ * Errors: ENOMEM, on all ranks of a node, but not of others; EMPI. */
 adamix_err adamix_node_memory_create (adamix_node_memory *out, adamix_comm *world, size_t bytes);
 /* Collective over the node. */
 void adamix_node_memory_destroy (adamix_node_memory *memory);

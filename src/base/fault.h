@@ -22,7 +22,7 @@
 /* The one list of sites: X (name, errno, what the message of the run must name, where). */
 #define ADAMIX_FAULT_SITES(X)                                                                                          \
   X (alloc, ENOMEM, "memory", "memory of our own")                                                                     \
-  X (json_alloc, ENOMEM, "memory\\|JSON", "memory of JSON values and texts")                                                  \
+  X (json_alloc, ENOMEM, "memory\\|JSON", "memory of JSON values and texts")                                           \
   X (gemm, ENOMEM, "oneDNN", "any call of oneDNN")                                                                     \
   X (hash, EINVAL, "SHA-256", "SHA-256 in libcrypto")                                                                  \
   X (file_open, EMFILE, "Too many open files", "a file to be read")                                                    \

@@ -174,7 +174,7 @@ adamix_model_pack_node (adamix_model *model, adamix_comm *world, bool backward)
   err = list_jobs (model, &job, &jobs);
   if (!err) err = plan_jobs (job, jobs, backward, &bytes);
   ADAMIX_TRY (adamix_comm_agree (world, err));
-  ADAMIX_TRY (adamix_node_memory_create (&model->packed, world, bytes));
+  ADAMIX_TRY (adamix_comm_agree (world, adamix_node_memory_create (&model->packed, world, bytes)));
   /* Agreeing is also where each waits for the others' shares. */
   ADAMIX_TRY (adamix_comm_agree (world, pack_jobs (model, job, jobs)));
 done:
