@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
 """Scale on paper: measures steps and links of this machine, predicts 1 to 4,096 ranks, and writes what docs/parallel.md shows.
 
-    scaling.py [--adamix adamix] [--ranks 2] [--draw]
+    scaling.py [--adamix adamix] [--ranks 2] [--models minilm,bert-base,roberta-large] [--draw] [--note TEXT]
 
 Runs `adamix bench scaling` on --ranks ranks (2, or 4 where there are as many cores) for each model and keeps its JSON in
 scaling/ beside this file; then puts the tables between the marks in docs/parallel.md and the plot into docs/scaling.svg.
---draw does only that, from the JSON that is there. Needs mpirun, gnuplot, an idle machine, and on two cores that reach
+--draw does only that, from the JSON that is there; --note begins it with a remark on how it was measured. Needs mpirun, gnuplot, an idle machine, and on two cores that reach
 100 GFLOP/s each about 6 minutes.
 """
 import argparse
@@ -34,11 +34,12 @@ def measure(args):
     environment = dict(os.environ)
     if os.geteuid() == 0:
         environment |= {"OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1"}
-    for model, (title, options) in MODELS.items():
+    for model in args.models.split(","):
+        title, options = MODELS[model]
         print(f"{title} ...", flush=True)
         command = ["mpirun", "-n", str(args.ranks), args.adamix, "bench", "scaling", "--shape", model, "--threads", "1", "--json"]
         done = subprocess.run(command + options, check=True, stdout=subprocess.PIPE, text=True, env=environment)
-        (RESULTS / f"{model}.json").write_text(done.stdout)
+        (RESULTS / f"{model}.json").write_text(json.dumps(json.loads(done.stdout)) + "\n")
 
 
 def load():
@@ -102,17 +103,20 @@ def measured(studies):
 
 
 def check(studies):
-    head = ["scaling", "ranks", "batch", "measured tokens/s", "predicted", "predicted / measured"]
+    head = ["scaling", "ranks", "batch", "tokens/s, measured", "predicted", "predicted / measured", "waiting, ms",
+            "exchange, ms", "predicted"]
     rows = [[c["kind"], str(c["ranks"]), str(c["batch"]), f"{c['measured_tokens_per_second']:,.0f}",
-             f"{c['predicted_tokens_per_second']:,.0f}", f"{c['predicted_over_measured']:.2f}"]
+             f"{c['predicted_tokens_per_second']:,.0f}", f"{c['predicted_over_measured']:.2f}",
+             *(f"{1e3 * c[key]:.3g}" for key in ("measured_wait", "measured_exchange", "predicted_exchange"))]
             for study in studies.values() for c in study["check"]]
     return table(head, rows)
 
 
-def write_tables(studies):
+def write_tables(studies, note):
     study = studies["minilm"]
     link = study["node_link"]
-    text = (f"Measured on {study['ranks']} ranks of one machine ({study['gemm']}, {study['isa']} kernels), one thread each. "
+    text = (f"{note}\n\n" if note else "") + (
+            f"Measured on {study['ranks']} ranks of one machine ({study['gemm']}, {study['isa']} kernels), one thread each. "
             f"Between two of its ranks: {1e6 * link['latency_seconds']:.2f} us, "
             f"{link['bandwidth_bytes_per_second'] / 1e9:.1f} GB/s.\n\n" + measured(studies)
             + f"Weak scaling, {study['examples_per_rank']} examples a rank: efficiency in percent, flat / two-level all-reduce.\n\n"
@@ -137,15 +141,15 @@ def plot(studies):
                           for (n, k, ranks), p in study["point"].items() if (n, k) == (network, kind)]
                 lines.append("EOD")
     lines += ["set terminal svg size 960,400 font 'sans,12' background 'white'", f"set output '{DOCS / 'scaling.svg'}'",
-              "set logscale x 2", "set xrange [1:4096]", "set yrange [0:1.1]", "set grid", "set format x '%.0f'",
+              "set logscale x 2", "set xrange [0.9:4500]", "set yrange [0:1.1]", "set grid", "set format x '%.0f'",
               "set xtics (1, 4, 16, 64, 256, 1024, 4096)", "set xlabel 'ranks'", "set ylabel 'efficiency'",
-              "set multiplot layout 1,2"]
-    for kind, title, key in (("weak", f"{study['examples_per_rank']} examples a rank", "bottom left"),
-                             ("strong", f"{study['batch']} examples a step", "bottom left")):
+              "set key bottom left", "set multiplot layout 1,2"]
+    for kind, title in (("weak", f"{study['examples_per_rank']} examples a rank"),
+                        ("strong", f"{study['batch']} examples a step")):
         curves = [f"${model.replace('-', '_')}_{network}_{kind} using 1:2 with linespoints lc {c + 1} pt {6 + n} "
                   f"dt {n + 1} title '{MODELS[model][0]}, {NETWORKS[network]}'"
                   for c, model in enumerate(studies) for n, network in enumerate(NETWORKS)]
-        lines += [f"set title '{title}'", f"set key {key}", "plot " + ", ".join(curves)]
+        lines += [f"set title '{title}'", "plot " + ", ".join(curves), "unset key"]
     subprocess.run(["gnuplot"], input="\n".join(lines) + "\n", text=True, check=True)
 
 
@@ -153,12 +157,14 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--adamix", default="adamix")
     parser.add_argument("--ranks", type=int, default=4 if len(os.sched_getaffinity(0)) >= 4 else 2)
+    parser.add_argument("--models", default=",".join(MODELS))
     parser.add_argument("--draw", action="store_true")
+    parser.add_argument("--note", default="")
     args = parser.parse_args()
     if not args.draw:
         measure(args)
     studies = load()
-    write_tables(studies)
+    write_tables(studies, args.note)
     plot(studies)
 
 
