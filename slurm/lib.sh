@@ -60,19 +60,26 @@ set -u # only now: modules may know nothing of it
 ADAMIX=${ADAMIX:-adamix}
 ADAMIX_LAUNCHER=${ADAMIX_LAUNCHER:-srun}
 
-# as_rank COMMAND... - what srun starts as a rank.  The others wait for one that was killed: `srun -K` ends them by
-# SIGTERM, which asks adamix for a checkpoint, and by SIGKILL only after Slurm's KillWait.  So the rank takes them along.
+# as_rank COMMAND... - what srun starts as a rank.  If one is killed, the others wait for it, and `srun -K` ends them by
+# SIGTERM, which asks adamix for a checkpoint, and by SIGKILL only after Slurm's KillWait.  Where the job as a whole is to
+# end, its script sends SIGUSR1 too; without it, there is nothing to wait for.
 as_rank () {
-  local status=0
-  trap 'hand_on USR1' USR1
-  trap 'hand_on TERM' TERM
-  attend "$@" || status=$?
-  if [ "$status" -gt 128 ]; then scancel --signal=KILL "$SLURM_JOB_ID.$SLURM_STEP_ID"; fi
-  exit "$status"
+  asked=
+  trap 'asked=yes; hand_on USR1' USR1
+  trap end_soon TERM
+  attend "$@"
+}
+
+end_soon () {
+  hand_on TERM
+  for _ in 1 2 3 4; do
+    if kill -0 "$child" 2> /dev/null; then sleep 1; fi
+  done
+  if [ -z "$asked" ]; then hand_on KILL; fi
 }
 
 start_by_srun () {
-  export -f hand_on attend as_rank
+  export -f hand_on attend end_soon as_rank
   # shellcheck disable=SC2016
   attend srun --mpi=pmix --kill-on-bad-exit=1 "${launcher_options[@]}" bash -c 'as_rank "$@"' rank "$@"
 }

@@ -18,7 +18,8 @@ count_results () {
 run_suite () {
   local name=$1 jobs=$2 status=0 passed skipped failed test
   shift 2
-  "${MAKE:-make}" -C "$build_dir" ${jobs:+"$jobs"} check-TESTS TESTS="$*" check_PROGRAMS= TEST_SUITE_LOG="$name-suite.log" || status=$?
+  "${MAKE:-make}" -C "$build_dir" ${jobs:+"$jobs"} check-TESTS TESTS="$*" check_PROGRAMS= \
+    TEST_SUITE_LOG="$name-suite.log" || status=$?
   passed=$(count_results PASS "$@") skipped=$(count_results SKIP "$@")
   failed=$(($(count_results FAIL "$@") + $(count_results ERROR "$@") + $(count_results XPASS "$@")))
   for test in "$@"; do

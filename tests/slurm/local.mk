@@ -6,9 +6,11 @@ SLURM_LONG_TESTS = %D%/long_requeue.sh %D%/long_node_loss.sh
 EXTRA_DIST += $(SLURM_TESTS) $(SLURM_LONG_TESTS) %D%/check.sh %D%/lib.sh
 
 check-slurm: all
-	+@MAKE="$(MAKE)" $(BASH_PROGRAM) $(srcdir)/tests/slurm/check.sh "$(abs_top_srcdir)" "$(abs_top_builddir)" $(SLURM_TESTS)
+	+@MAKE="$(MAKE)" $(BASH_PROGRAM) $(srcdir)/tests/slurm/check.sh "$(abs_top_srcdir)" "$(abs_top_builddir)" \
+	  $(SLURM_TESTS)
 check-slurm-long: all
-	+@MAKE="$(MAKE)" $(BASH_PROGRAM) $(srcdir)/tests/slurm/check.sh "$(abs_top_srcdir)" "$(abs_top_builddir)" $(SLURM_LONG_TESTS)
+	+@MAKE="$(MAKE)" $(BASH_PROGRAM) $(srcdir)/tests/slurm/check.sh "$(abs_top_srcdir)" "$(abs_top_builddir)" \
+	  $(SLURM_LONG_TESTS)
 .PHONY: check-slurm check-slurm-long
-CLEANFILES += $(SLURM_TESTS:.sh=.log) $(SLURM_TESTS:.sh=.trs) $(SLURM_LONG_TESTS:.sh=.log) $(SLURM_LONG_TESTS:.sh=.trs) \
-  slurm-suite.log
+CLEANFILES += $(SLURM_TESTS:.sh=.log) $(SLURM_TESTS:.sh=.trs) $(SLURM_LONG_TESTS:.sh=.log) \
+  $(SLURM_LONG_TESTS:.sh=.trs) slurm-suite.log
