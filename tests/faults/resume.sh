@@ -2,7 +2,7 @@
 # A fault in a run that goes on from a checkpoint.
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/runs.sh"
-brief="alloc json_alloc hash file_open file_map directory_read directory_remove stream_open stream_read mpi_bcast"
+brief="alloc json_alloc hash file_open file_map directory_read stream_open stream_read mpi_bcast"
 must=$brief
 ranks=2
 
