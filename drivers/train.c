@@ -77,10 +77,11 @@ driver_train (const driver_command *self, int argc, char **argv)
   adamix_train_results results = { 0 };
   const adamix_option *table = adamix_train_options (&count);
   if (driver_help (self, table, count, argc, argv)) return 0;
+  /* Before MPI starts: a job may be told to stop while its ranks still look for each other. */
+  catch_signals ();
   ADAMIX_TRY (driver_session_start (&session, true));
   /* A --config file may be missing on one node. */
   ADAMIX_TRY (adamix_comm_agree (&session.world, parse (&options, argc, argv, &config)));
-  catch_signals ();
   adamix_train_args args = { .config = &config,
                              .options = options,
                              .world = &session.world,
