@@ -4,7 +4,7 @@
 . "$(dirname "$0")/data.sh"
 
 # Dropout, rotation and unlike groups: what a resumed run has to bring back is not in the parameters alone.
-common=("${base[@]}" --max-steps 360 --eval-every 90 --select best --save-every 25 --keep 2 --rotate-every 7)
+common=("${base[@]}" --max-steps 1200 --eval-every 300 --select best --save-every 80 --keep 2 --rotate-every 7)
 run_ranks 3 train "${common[@]}" --output "$scratch/whole"
 expect_exit 0 "the run that nothing stops"
 cut=$scratch/cut
@@ -12,6 +12,7 @@ cut=$scratch/cut
 # begin - start or go on in the background; sets `launcher` and, once all are there, `ranks[r]`, the processes.
 begin () {
   local pid rank
+  : > "$scratch/err"
   ASAN_OPTIONS=detect_leaks=0 timeout 120 "$MPIRUN" -n 3 "$ADAMIX" train "${common[@]}" --output "$cut" --resume \
     > "$scratch/out" 2> "$scratch/err" &
   guard=$!
@@ -26,9 +27,9 @@ begin () {
   done
 }
 
-# reach STEP - wait until the run has made STEP steps.
+# reach STEP - wait until the run trains and has made STEP steps.
 reach () {
-  until [ "$(wc -l < "$cut/metrics.jsonl" 2> /dev/null || echo 0)" -ge "$1" ] || ! kill -0 "$guard" 2> /dev/null; do
+  until { grep -q "steps of" "$scratch/err" && [ "$(wc -l < "$cut/metrics.jsonl" 2> /dev/null || echo 0)" -ge "$1" ]; } || ! kill -0 "$guard" 2> /dev/null; do
     sleep 0.01
   done
 }
@@ -58,19 +59,19 @@ stops_politely () {
   expect "$2: the checkpoint of its last step" [ -d "$cut/checkpoints/step-$(wc -l < "$cut/metrics.jsonl")" ]
 }
 
-stops_politely 20 "SIGUSR1 to the launcher" USR1 launcher
-stops_politely 60 "SIGUSR1 to rank 2 alone" USR1 2
-stops_politely 100 "SIGTERM to rank 1 alone" TERM 1
-stop_at 150 "SIGKILL of rank 1" KILL 1
+stops_politely 60 "SIGUSR1 to the launcher" USR1 launcher
+stops_politely 220 "SIGUSR1 to rank 2 alone" USR1 2
+stops_politely 380 "SIGTERM to rank 1 alone" TERM 1
+stop_at 540 "SIGKILL of rank 1" KILL 1
 expect "SIGKILL of rank 1: not success" [ "$status" -ne 0 ]
-stop_at 190 "SIGKILL of all" KILL launcher 0 1 2
-stop_at 240 "SIGKILL of rank 0" KILL 0
-stops_politely 290 "SIGTERM to all ranks" TERM 0 1 2
+stop_at 700 "SIGKILL of all" KILL launcher 0 1 2
+stop_at 860 "SIGKILL of rank 0" KILL 0
+stops_politely 1020 "SIGTERM to all ranks" TERM 0 1 2
 
 run_ranks 3 train "${common[@]}" --output "$cut" --resume
 expect_exit 0 "the last part"
-for file in merged/adapter.safetensors experts/experts.safetensors checkpoints/step-350/optimizer.safetensors \
-  checkpoints/step-350/best.safetensors; do
+for file in merged/adapter.safetensors experts/experts.safetensors checkpoints/step-1200/optimizer.safetensors \
+  checkpoints/step-1200/best.safetensors; do
   expect "stopped seven times: the same $file" cmp "$scratch/whole/$file" "$cut/$file"
 done
 expect "stopped seven times: the same metrics" \
@@ -81,7 +82,7 @@ expect "nothing half-written is left" [ -z "$(find "$cut" -name '*.tmp*')" ]
 
 # On other ranks a run goes on too, and says what that means for its numbers.
 cp -r "$cut" "$scratch/elastic"
-rm -r "$scratch/elastic/all_results.json" "$scratch/elastic/checkpoints/step-350"
+rm -r "$scratch/elastic/all_results.json" "$scratch/elastic/checkpoints/step-1200"
 run_ranks 2 train "${common[@]}" --output "$scratch/elastic" --resume --kernels reference
 expect_exit 2 "other kernels by option"
 run_ranks 2 train "${common[@]}" --output "$scratch/elastic" --resume

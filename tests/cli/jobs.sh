@@ -48,6 +48,7 @@ calm () {
 
 # job SCRIPT ARGUMENT... - start it; `job_pid`.  await - until it has ended.
 job () {
+  : > "$scratch/err" # here, or who waits for a message finds that of the job before
   bash "$scratch/jobs/$1.sbatch" "${@:2}" > "$scratch/out" 2> "$scratch/err" &
   job_pid=$!
 }
