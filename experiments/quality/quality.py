@@ -71,7 +71,7 @@ def train(args, run):
         line |= {key: found[key] for key in ("eval_majority", "test_majority") if found.get(key)}
         shutil.rmtree(folder)
     else:
-        options = ["--r", "48", "--style", "tuned", "--order", "sorted"]
+        options = ["--r", "48", "--style", "tuned", "--order", "sorted", "--dtype", "bf16"]
         line |= json.loads(call([sys.executable, args.peer, *command, *options], log))["final"]
     return line
 
