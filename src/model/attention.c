@@ -10,12 +10,6 @@ typedef struct task {
   int64_t out_row;  /* and in one of the rows that are computed */
 } task;
 
-bool
-adamix_layer_is_first_only (const adamix_workspace *workspace, const adamix_forward_args *args, int64_t layer)
-{
-  return args->first_only && layer == workspace->layers - 1 && !workspace->backbone_trains;
-}
-
 static task
 task_of (const adamix_model *model, const adamix_workspace *workspace, const adamix_forward_args *args, int64_t layer,
          adamix_dropout base, int64_t number)
@@ -26,7 +20,7 @@ task_of (const adamix_model *model, const adamix_workspace *workspace, const ada
   int64_t head = number % N, sequence = number / N % batch->sequences, pass = number / N / batch->sequences;
   int64_t n = batch->offset[sequence + 1] - batch->offset[sequence];
   int64_t row = pass * batch->tokens + batch->offset[sequence], col = head * D;
-  const bool first_only = adamix_layer_is_first_only (workspace, args, layer);
+  const bool first_only = adamix_layer_rows (workspace, args, layer).row;
   const float *qkv = workspace->layer[layer].qkv + row * 3 * H + col;
   adamix_dropout dropout = adamix_dropout_row (base, batch, H, row);
   dropout.first_block = (uint32_t) head * adamix_dropout_blocks (n * ((n + lanes - 1) / lanes * lanes));

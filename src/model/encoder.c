@@ -82,8 +82,8 @@ adamix_model_forward (const adamix_model *model, adamix_workspace *workspace, co
   if (rows) ADAMIX_RETURN_IF (adamix_embeddings_forward (model, workspace, args, workspace->layer[0].input));
   for (int64_t layer = 0; layer < L && rows; ++layer)
     ADAMIX_RETURN_IF (adamix_layer_forward (model, workspace, args, layer));
-  if (adamix_layer_is_first_only (workspace, args, L - 1)) rows = args->passes * args->batch->sequences;
-  *hidden = adamix_view_of (workspace->layer[L].input, rows, model->config.hidden);
+  *hidden = adamix_view_of (workspace->layer[L].input, adamix_layer_rows (workspace, args, L - 1).count,
+                            model->config.hidden);
   return ADAMIX_OK;
 }
 
@@ -100,7 +100,8 @@ adamix_model_backward (adamix_model *model, adamix_workspace *workspace, const a
   bool trains = model->trainable != ADAMIX_TRAIN_NONE;
   int64_t lowest = trains ? 0 : workspace->size.lowest_layer, rows = args->passes * args->batch->tokens;
   ADAMIX_RETURN_IF (check_backward (model, workspace, args));
-  ADAMIX_ASSERT (dhidden.data == workspace->gradient);
+  ADAMIX_ASSERT (dhidden.data == workspace->gradient &&
+                 dhidden.rows == adamix_layer_rows (workspace, args, model->config.layers - 1).count);
   (void) dhidden; /* it lies in the workspace */
   if (!trains && !args->insertion) return ADAMIX_OK;
   for (int64_t layer = model->config.layers - 1; layer >= lowest; --layer) {

@@ -14,10 +14,10 @@ typedef struct layer_run {
   int64_t H, F;
 } layer_run;
 
-static adamix_rows
-rows_of (const adamix_workspace *workspace, const adamix_forward_args *args, int64_t layer)
+adamix_rows
+adamix_layer_rows (const adamix_workspace *workspace, const adamix_forward_args *args, int64_t layer)
 {
-  if (!adamix_layer_is_first_only (workspace, args, layer))
+  if (!args->first_only || layer < workspace->layers - 1 || workspace->backbone_trains)
     return (adamix_rows){ .count = args->passes * args->batch->tokens };
   return (adamix_rows){ .count = args->passes * args->batch->sequences, .row = workspace->first };
 }
@@ -31,7 +31,7 @@ run_of (const adamix_model *model, adamix_workspace *workspace, const adamix_for
                       .layer = layer,
                       .buffers = &workspace->layer[layer],
                       .all = args->passes * args->batch->tokens,
-                      .rows = rows_of (workspace, args, layer),
+                      .rows = adamix_layer_rows (workspace, args, layer),
                       .H = model->config.hidden,
                       .F = model->config.ffn };
 }

@@ -247,8 +247,8 @@ adamix_err adamix_embeddings_forward (const adamix_model *model, adamix_workspac
 adamix_err adamix_embeddings_backward (const adamix_model *model, adamix_workspace *workspace,
                                        const adamix_forward_args *args);
 
-/* Does this layer compute the first row of each sequence alone, behind its keys and values? */
-bool adamix_layer_is_first_only (const adamix_workspace *workspace, const adamix_forward_args *args, int64_t layer);
+/* The rows that a layer computes behind its keys and values: all of the batch, or the first of each sequence. */
+adamix_rows adamix_layer_rows (const adamix_workspace *workspace, const adamix_forward_args *args, int64_t layer);
 
 /* out = the heads' outputs side by side: [passes * tokens, H], or [passes * sequences, H] of the first rows. */
 void adamix_attention_forward (const adamix_model *model, const adamix_workspace *workspace,
