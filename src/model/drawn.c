@@ -30,14 +30,15 @@ adamix_model_shapes (void)
 }
 
 /* The table writes strings between single quotes, as C has the double ones. */
-static json_t *
-parse_config (const char *config)
+static adamix_err
+parse_config (json_t **out, const char *config)
 {
   char text[512];
+  json_error_t where;
   snprintf (text, sizeof text, "%s", config);
   for (char *c = text; *c; ++c)
     if (*c == '\'') *c = '"';
-  return json_loads (text, 0, NULL);
+  return adamix_json_parse (out, text, strlen (text), 0, &where);
 }
 
 adamix_err
@@ -52,7 +53,7 @@ adamix_model_draw (adamix_model **out, const char *shape, uint64_t seed, const a
   while (s < SHAPES && strcmp (shapes[s].name, shape) != 0) ++s;
   if (s == SHAPES) return adamix_err_set (ADAMIX_EUSAGE, "there is no shape '%s'; choose one of " SHAPE_NAMES, shape);
   ADAMIX_TRY (ADAMIX_ALLOC (model, 1));
-  object = parse_config (shapes[s].config);
+  ADAMIX_TRY (parse_config (&object, shapes[s].config));
   ADAMIX_TRY (adamix_config_parse (&model->config, &model->architecture, object, shape));
   model->compute = compute;
   model->wants_mean = shapes[s].mean;
