@@ -153,12 +153,9 @@ done:
 }
 
 static adamix_err
-open_local (bench_inputs *out, const bench_workload *w, const driver_session *session, int64_t examples)
+open_local (bench_inputs *out, const bench_workload *w, int64_t examples)
 {
   const adamix_train_config *c = &w->train;
-  const int threads = c->threads ? (int) c->threads : session->cores;
-  ADAMIX_RETURN_IF (adamix_compute_select (&out->compute, c->gemm, c->kernels, threads));
-  ADAMIX_RETURN_IF (adamix_compute_precision (&out->compute, c->precision));
   if (w->shape)
     ADAMIX_RETURN_IF (adamix_model_draw (&out->model, w->shape, (uint64_t) c->seed, &out->compute));
   else
@@ -182,8 +179,11 @@ adamix_err
 bench_open (bench_inputs *out, const bench_workload *workload, driver_session *session, int64_t examples)
 {
   adamix_err err = ADAMIX_OK;
+  const adamix_train_config *c = &workload->train;
+  const int threads = c->threads ? (int) c->threads : session->cores;
   *out = (bench_inputs){ 0 };
-  ADAMIX_TRY (adamix_comm_agree (&session->world, open_local (out, workload, session, examples)));
+  ADAMIX_TRY (adamix_compute_agree (&out->compute, &session->world, c->gemm, c->precision, c->kernels, threads));
+  ADAMIX_TRY (adamix_comm_agree (&session->world, open_local (out, workload, examples)));
   ADAMIX_TRY (adamix_model_pack_node (out->model, &session->world, true));
 done:
   if (err) bench_close (out);

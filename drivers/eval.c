@@ -256,10 +256,8 @@ driver_eval (const driver_command *self, int argc, char **argv)
   ADAMIX_TRY (adamix_comm_agree (&session.world, parse (self, &options, argc, argv, &config)));
   adamix_log *log = driver_session_log (&session);
   const int threads = config.threads ? (int) config.threads : session.cores;
-  err = adamix_compute_select (&evaluator.compute, config.gemm, config.kernels, threads);
-  if (!err) err = adamix_compute_precision (&evaluator.compute, config.precision);
-  ADAMIX_TRY (adamix_comm_agree (&session.world, err));
-  ADAMIX_TRY (adamix_compute_agree (&evaluator.compute, &session.world));
+  ADAMIX_TRY (adamix_compute_agree (&evaluator.compute, &session.world, config.gemm, config.precision, config.kernels,
+                                    threads));
   ADAMIX_TRY (adamix_comm_agree (&session.world, open_evaluator (&evaluator, &config, log)));
   ADAMIX_TRY (adamix_model_pack_node (evaluator.model, &session.world, false));
   for (int64_t m = 0; m < evaluator.count; m++)

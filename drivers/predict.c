@@ -69,11 +69,11 @@ finish_output (predictor *p, const char *path)
 }
 
 static adamix_err
-open_predictor (predictor *out, const predict_config *c, int threads)
+open_predictor (predictor *out, const predict_config *c, driver_session *session)
 {
+  const int threads = c->threads ? (int) c->threads : session->cores;
   const int64_t most = ADAMIX_INFERENCE_SEQUENCES;
-  ADAMIX_RETURN_IF (adamix_compute_select (&out->compute, c->gemm, c->kernels, threads));
-  ADAMIX_RETURN_IF (adamix_compute_precision (&out->compute, c->precision));
+  ADAMIX_RETURN_IF (adamix_compute_agree (&out->compute, &session->world, c->gemm, c->precision, c->kernels, threads));
   ADAMIX_RETURN_IF (adamix_model_open (&out->model, c->model, &out->compute));
   ADAMIX_RETURN_IF (adamix_tokenizer_open (&out->tokenizer, c->model));
   ADAMIX_RETURN_IF (adamix_adapter_open (&out->adapter, &out->module, c->adapter, false, out->model, most));
@@ -238,7 +238,7 @@ driver_predict (const driver_command *self, int argc, char **argv)
   ADAMIX_TRY (driver_require (self, "adapter", config.adapter));
   ADAMIX_TRY (driver_refuse_same (config.input, config.output));
   ADAMIX_TRY (driver_open_input (&input, config.input));
-  ADAMIX_TRY (open_predictor (&predictor, &config, config.threads ? (int) config.threads : session.cores));
+  ADAMIX_TRY (open_predictor (&predictor, &config, &session));
   ADAMIX_TRY (answer_stream (&predictor, fileno (input)));
   ADAMIX_TRY (finish_output (&predictor, config.output));
 done:

@@ -270,9 +270,10 @@ adamix_err adamix_compute_select (adamix_compute *out, const char *gemm, const c
 /* Let the frozen linear layers multiply in "fp32" or "bf16".  Errors: EUNSUPPORTED where this CPU or `gemm` has no bf16
  * GEMM, EUSAGE for another name; both name what there is. */
 adamix_err adamix_compute_precision (adamix_compute *compute, const char *precision);
-/* Use the best kernels that the CPUs of all ranks have, so that ranks which hold the same values update them to the same
- * bits on nodes of different kinds.  Collective over comm.  Errors: EMPI. */
-adamix_err adamix_compute_agree (adamix_compute *compute, adamix_comm *comm);
+/* Both, on all ranks or on none, with the best kernels that the CPUs of all of them have: ranks that hold the same values
+ * update them to the same bits on nodes of different kinds.  Collective over comm.  Errors: those of the two, EMPI. */
+adamix_err adamix_compute_agree (adamix_compute *out, adamix_comm *comm, const char *gemm, const char *precision,
+                                 const char *isa, int threads);
 
 #ifdef __cplusplus
 }

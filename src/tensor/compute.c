@@ -23,10 +23,14 @@ adamix_compute_precision (adamix_compute *compute, const char *precision)
 }
 
 adamix_err
-adamix_compute_agree (adamix_compute *compute, adamix_comm *comm)
+adamix_compute_agree (adamix_compute *out, adamix_comm *comm, const char *gemm, const char *precision, const char *isa,
+                      int threads)
 {
-  double place = adamix_kernels_place (compute->kernels);
+  adamix_err err = adamix_compute_select (out, gemm, isa, threads);
+  if (!err) err = adamix_compute_precision (out, precision);
+  ADAMIX_RETURN_IF (adamix_comm_agree (comm, err));
+  double place = adamix_kernels_place (out->kernels);
   ADAMIX_RETURN_IF (adamix_comm_max_f64 (comm, &place, 1));
-  compute->kernels = adamix_kernels_at ((int) place);
+  out->kernels = adamix_kernels_at ((int) place);
   return ADAMIX_OK;
 }

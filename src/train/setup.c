@@ -303,14 +303,6 @@ prepare_folder (adamix_run *run, bool *finished)
   return adamix_comm_broadcast (world, 0, finished, sizeof *finished);
 }
 
-static adamix_err
-select_compute (adamix_run *run)
-{
-  const adamix_train_config *c = run->config;
-  ADAMIX_RETURN_IF (adamix_compute_select (&run->compute, c->gemm, c->kernels, run->args->threads));
-  return adamix_compute_precision (&run->compute, c->precision);
-}
-
 static void
 begin (adamix_run *run, const adamix_train_args *args)
 {
@@ -366,8 +358,7 @@ adamix_run_open (adamix_run *run, const adamix_train_args *args, bool *finished)
   const adamix_train_config *c = args->config;
   begin (run, args);
   *finished = false;
-  ADAMIX_TRY (adamix_comm_agree (world, select_compute (run)));
-  ADAMIX_TRY (adamix_compute_agree (&run->compute, world));
+  ADAMIX_TRY (adamix_compute_agree (&run->compute, world, c->gemm, c->precision, c->kernels, args->threads));
   ADAMIX_TRY (adamix_comm_agree (world, open_inputs (run)));
   ADAMIX_TRY (prepare_folder (run, finished));
   if (*finished) goto done;
