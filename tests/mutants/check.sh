@@ -8,15 +8,14 @@ source_dir=$1 build_dir=$2/mutants
 here=$source_dir/tests/mutants
 copy=$build_dir/source tree=$build_dir/tree
 passed=0 failed=0
-
-say () { printf '%s\n' "$*" >&2; }
+# shellcheck source=/dev/null
+. "$source_dir/build-aux/setup.sh"
 
 # Build one target after the other: `all` is a make of its own, which must not build the library at the same time.
 build () {
   local target
   for target in "$@"; do
-    make -C "$tree" -j "$(nproc)" "$target" > "$build_dir/make.log" 2>&1 ||
-      { say "$target does not build, see $build_dir/make.log"; exit 1; }
+    logged "$build_dir/make.log" make -C "$tree" -j "$(nproc)" "$target"
   done
 }
 
@@ -38,7 +37,7 @@ rm -rf "$build_dir"
 mkdir -p "$copy" "$tree"
 tar -C "$source_dir" --exclude=./.git --exclude=./build --exclude=./runs -cf - . | tar -C "$copy" -xf -
 say "Building a copy of the tree"
-(cd "$tree" && "$copy/configure" > "$build_dir/configure.log" 2>&1)
+(cd "$tree" && logged "$build_dir/configure.log" "$copy/configure")
 
 table=$(grep -v '^#' "$here/mistakes.tsv" | grep -e "${ADAMIX_MUTANTS:-.}")
 while IFS= read -r test; do
