@@ -64,10 +64,10 @@ print_text (const bench_workload *w, const bench_inputs *inputs, const driver_se
 {
   const double giga = 1e9;
   const adamix_step_times *t = &s->times;
-  printf ("%s, %d rank%s x %d thread%s, %s in %s and %s kernels\n", w->shape ? w->shape : w->train.model, session->world.size,
-          session->world.size == 1 ? "" : "s", inputs->compute.threads, inputs->compute.threads == 1 ? "" : "s",
-          adamix_gemm_name (inputs->compute.gemm), adamix_gemm_precision (inputs->compute.frozen),
-          inputs->compute.kernels->isa);
+  printf ("%s, %d rank%s x %d thread%s, %s in %s and %s kernels\n", w->shape ? w->shape : w->train.model,
+          session->world.size, session->world.size == 1 ? "" : "s", inputs->compute.threads,
+          inputs->compute.threads == 1 ? "" : "s", adamix_gemm_name (inputs->compute.gemm),
+          adamix_gemm_precision (inputs->compute.frozen), inputs->compute.kernels->isa);
   printf ("a step of %.0f examples, %.0f tokens: %.4g s, %.0f tokens/s, %.1f examples/s (median of %lld)\n",
           t->examples, t->tokens, t->seconds, t->tokens / t->seconds, t->examples / t->seconds, (long long) w->steps);
   const struct {

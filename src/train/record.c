@@ -142,8 +142,8 @@ adamix_record_write (const adamix_record *r)
   char *path = NULL;
   json_t *json = json_pack (
       "{s:s, s:s, s:o, s:o, s:{s:s, s:s, s:s}, s:o, s:i, s:i, s:i, s:o, s:o, s:o, s:o}", "version", adamix_version (),
-      "revision", adamix_revision (), "config", config_json (r->args), "cpu", cpu_json (), "kernels",
-      "isa", r->compute->kernels->isa, "gemm", adamix_gemm_name (r->compute->gemm), "precision",
+      "revision", adamix_revision (), "config", config_json (r->args), "cpu", cpu_json (), "kernels", "isa",
+      r->compute->kernels->isa, "gemm", adamix_gemm_name (r->compute->gemm), "precision",
       adamix_gemm_precision (r->compute->frozen), "mpi", mpi_json (r->args->world), "ranks", r->args->world->size,
       "groups", r->placement->groups, "threads", r->args->threads, "model", model_json (r->model), "data",
       data_json (r->data), "order", prescribed_json (r->args->config->order_file, r->order), "routes",
