@@ -5,27 +5,15 @@
 # real ones, one pass counted, without the first three steps.  Needs two idle cores.
 set -euo pipefail
 adamix=adamix model='' data='' task=banking77 repetitions=3 steps=60
-while [ $# -gt 1 ]; do
-  declare "${1#--}=$2"
-  shift 2
-done
-for name in model data; do
-  [ -n "${!name}" ] || { echo "--$name is missing; see the head of this file" >&2; exit 2; }
-done
-scratch=$(mktemp -d)
-trap 'rm -rf "$scratch"' EXIT
-if [ "$(id -u)" = 0 ]; then export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1; fi
-
-field () { sed -n "s/.*\"$1\": *\([-0-9.e+]*\),*\$/\1/p" "$scratch/run/all_results.json"; }
-median () { sort -g | awk '{ v[NR] = $1 } END { print v[int((NR + 1) / 2)] }'; }
+# shellcheck source-path=SCRIPTDIR source=lib.sh
+. "$(dirname "$0")/lib.sh"
+needed model data
 
 # measure NAME RANKS OPTION...
 measure () {
   local name=$1 ranks=$2
   shift 2
-  mpirun -n "$ranks" "$adamix" train --model "$model" --data "$data" --task "$task" --rank 48 --pool mean --lr 2e-3 \
-    --max-steps "$steps" --eval-every never --save-every never --threads 1 --output "$scratch/run" --force "$@" \
-    > /dev/null 2> "$scratch/err" || { cat "$scratch/err" >&2; exit 1; }
+  train "$ranks" --threads 1 --task "$task" "$@"
   for key in train_tokens_per_second wait_fraction comm_fraction; do field "$key" >> "$scratch/$name.$key"; done
   printf '%-28s %8.0f tokens/s, waiting %.4f, communicating %.4f\n' "$name" "$(field train_tokens_per_second)" \
     "$(field wait_fraction)" "$(field comm_fraction)"

@@ -5,25 +5,14 @@
 # Tokens are real ones, one pass counted, without start-up and the first three steps.  Needs two idle cores.
 set -euo pipefail
 adamix=adamix model='' data='' peer='' python=python3 tasks="banking77 rte" repetitions=3 steps=60
-while [ $# -gt 1 ]; do
-  declare "${1#--}=$2"
-  shift 2
-done
-for name in model data peer; do
-  [ -n "${!name}" ] || { echo "--$name is missing; see the head of this file" >&2; exit 2; }
-done
-scratch=$(mktemp -d)
-trap 'rm -rf "$scratch"' EXIT
-if [ "$(id -u)" = 0 ]; then export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1; fi
+# shellcheck source-path=SCRIPTDIR source=lib.sh
+. "$(dirname "$0")/lib.sh"
+needed model data peer
 
 # adamix_speed RANKS THREADS TASK
 adamix_speed () {
-  local launcher=()
-  [ "$1" = 1 ] || launcher=(mpirun -n "$1")
-  "${launcher[@]}" "$adamix" train --model "$model" --data "$data" --task "$3" --rank 48 --pool mean --lr 2e-3 \
-    --max-steps "$steps" --eval-every never --save-every never --threads "$2" --output "$scratch/run" --force \
-    > /dev/null 2> "$scratch/err" || { cat "$scratch/err" >&2; exit 1; }
-  sed -n 's/.*"train_tokens_per_second": \([0-9.]*\).*/\1/p' "$scratch/run/all_results.json"
+  train "$1" --threads "$2" --task "$3"
+  field train_tokens_per_second
 }
 
 # peer_speed TASK: the tuned style with two threads, batches sorted by length
@@ -33,7 +22,6 @@ peer_speed () {
     sed -n 's/.*"tokens_per_s": \([0-9.]*\).*/\1/p'
 }
 
-median () { sort -g | awk '{ v[NR] = $1 } END { print v[int((NR + 1) / 2)] }'; }
 ratio () { awk -v a="$1" -v b="$2" 'BEGIN { printf "%.2f", a / b }'; }
 
 for task in $tasks; do

@@ -16,12 +16,14 @@ import json
 import math
 import pathlib
 import shutil
-import statistics
 import subprocess
 import sys
 import threading
 
 HERE = pathlib.Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent))
+import runs  # noqa: E402
+
 RESULTS = HERE / "results.jsonl"
 KEY = ["who", "task", "method", "seed"]
 # task: (title, key in all_results.json, key of the peer)
@@ -33,10 +35,6 @@ METRICS = {
     "qnli": [("accuracy", "eval_accuracy", "acc")],
 }
 METHODS = ["adamix", "adapter", "head", "full"]
-
-
-def results():
-    return [json.loads(line) for line in RESULTS.read_text().splitlines()] if RESULTS.exists() else []
 
 
 def grid():
@@ -78,30 +76,19 @@ def train(args, run):
 
 def run_grid(args):
     pathlib.Path(args.work).mkdir(parents=True, exist_ok=True)
-    have = {tuple(line[key] for key in KEY) for line in results()}
+    have = {tuple(line[key] for key in KEY) for line in runs.read(RESULTS)}
     wanted = [run for run in grid() if tuple(run[key] for key in KEY) not in have]
     lock = threading.Lock()
 
     def one(run):
         line = train(args, run)
-        with lock, open(RESULTS, "a", encoding="utf-8") as file:
-            file.write(json.dumps(line) + "\n")
+        with lock:
+            runs.keep(RESULTS, line)
         print(*(line[key] for key in KEY), flush=True)
 
     with concurrent.futures.ThreadPoolExecutor(args.jobs) as pool:
         for future in [pool.submit(one, run) for run in wanted]:
             future.result()
-
-
-def spread(values):
-    """(mean, standard deviation, half of the interval); NaN where one value says nothing"""
-    from scipy.stats import t
-
-    n, mean = len(values), statistics.fmean(values)
-    if n < 2:
-        return mean, math.nan, math.nan
-    deviation = statistics.stdev(values)
-    return mean, deviation, t.ppf(0.975, n - 1) * deviation / math.sqrt(n)
 
 
 def number(value, form="{:.2f}"):
@@ -118,10 +105,10 @@ def row(lines, task, title, key, peer_key, method):
     if not cell:
         return None, above
     if ours:
-        mean, deviation, half = spread(ours)
+        mean, deviation, half = runs.interval(ours)
         left = f"{len(ours)}, {mean:.2f}, {number(deviation)}, {number(half, '± {:.2f}')}"
     if theirs:
-        peer_mean, peer_deviation, _ = spread(theirs)
+        peer_mean, peer_deviation, _ = runs.interval(theirs)
         right = f"{len(theirs)}, {peer_mean:.2f}, {number(peer_deviation)}"
     if len(ours) > 1 and len(theirs) > 1:
         limit = 3 * math.sqrt(deviation**2 / len(ours) + peer_deviation**2 / len(theirs))
@@ -134,7 +121,7 @@ def row(lines, task, title, key, peer_key, method):
 
 
 def print_table(_):
-    lines, failed = results(), False
+    lines, failed = runs.read(RESULTS), False
     print("| task, metric | majority | method | adamix: n, mean, sd, 95 % | PyTorch: n, mean, sd | difference (limit) |")
     print("|---|---|---|---|---|---|")
     for task, metrics in METRICS.items():

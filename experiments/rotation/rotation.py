@@ -13,21 +13,19 @@ default (50 steps, 2 experts).  The table needs SciPy.
 import argparse
 import csv
 import json
-import math
 import pathlib
 import shlex
-import statistics
 import subprocess
+import sys
 
 HERE = pathlib.Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent))
+import runs  # noqa: E402
+
 RESULTS = HERE / "results.jsonl"
 EXAMPLES, SEEDS, DEFAULT = 3000, 5, (50, 2)
 OPTIONS = ["--task", "banking77", "--rank", "48", "--pool", "mean", "--lr", "2e-3", "--epochs", "10", "--batch", "32",
            "--share", "down", "--threads", "1", "--eval-every", "never", "--save-every", "never", "--force"]
-
-
-def results():
-    return [json.loads(line) for line in RESULTS.read_text().splitlines()] if RESULTS.exists() else []
 
 
 def cells():
@@ -50,7 +48,7 @@ def run(args):
     work = pathlib.Path(args.work)
     data, output = work / "data", work / "run"
     thin_out(args.data, data)
-    have = {(line["rotate_every"], line["experts_per_rank"], line["seed"]) for line in results()}
+    have = {(line["rotate_every"], line["experts_per_rank"], line["seed"]) for line in runs.read(RESULTS)}
     for seed in range(SEEDS):
         for rotate, experts in cells():
             if (rotate, experts, seed) in have:
@@ -63,22 +61,13 @@ def run(args):
             line = {"rotate_every": rotate, "experts_per_rank": experts, "seed": seed, "ranks": record["ranks"],
                     "groups": record["groups"], "revision": record["revision"], "steps": found["steps"],
                     "test_accuracy": found["test_accuracy"]}
-            with open(RESULTS, "a", encoding="utf-8") as file:
-                file.write(json.dumps(line) + "\n")
+            runs.keep(RESULTS, line)
             print(line, flush=True)
-
-
-def interval(values):
-    """(mean, standard deviation, half of the 95 % interval of the mean)"""
-    from scipy.stats import t
-
-    deviation = statistics.stdev(values)
-    return statistics.fmean(values), deviation, t.ppf(0.975, len(values) - 1) * deviation / math.sqrt(len(values))
 
 
 def table(_):
     accuracy = {}
-    for line in results():
+    for line in runs.read(RESULTS):
         accuracy.setdefault((line["rotate_every"], line["experts_per_rank"]), {})[line["seed"]] = 100 * line["test_accuracy"]
     print("| --rotate-every | --experts-per-rank | n | mean | sd | 95 % | minus the default, paired |")
     print("|---|---|---|---|---|---|---|")
@@ -86,11 +75,11 @@ def table(_):
         values = accuracy.get(cell, {})
         if len(values) < 2:
             continue
-        mean, deviation, half = interval(list(values.values()))
+        mean, deviation, half = runs.interval(list(values.values()))
         differences = [values[seed] - accuracy[DEFAULT][seed] for seed in values if seed in accuracy.get(DEFAULT, {})]
         paired = ""
         if cell != DEFAULT and len(differences) > 1:
-            difference, _, slack = interval(differences)
+            difference, _, slack = runs.interval(differences)
             paired = f"{difference:+.2f} ± {slack:.2f}"
         print(f"| {cell[0]} | {cell[1]} | {len(values)} | {mean:.2f} | {deviation:.2f} | ± {half:.2f} | {paired} |")
 
