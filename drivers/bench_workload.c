@@ -22,10 +22,11 @@ static const adamix_option workload_rows[] = {
 };
 
 /* Options of `adamix train` that a step depends on. */
-static const char *const train_rows[] = { "model",        "task", "data",  "max-length", "method",
-                                          "experts",      "rank", "share", "placement",  "experts-per-rank",
-                                          "rotate-every", "seed", "gemm",  "precision",  "kernels",
-                                          "threads" };
+static const char *const train_rows[] = {
+  "model",     "task",    "data",      "max-length",       "pool",         "method", "experts",
+  "rank",      "share",   "placement", "experts-per-rank", "rotate-every", "seed",   "gemm",
+  "precision", "kernels", "threads"
+};
 
 static const adamix_option *
 find_train_row (const char *name)

@@ -257,12 +257,43 @@ typedef struct adamix_kernels {
  * Errors: EUNSUPPORTED if this CPU lacks it, EUSAGE for an unknown name. */
 adamix_err adamix_kernels_select (const adamix_kernels **out, const char *isa);
 
+/* ---- profile ----------------------------------------------------------------------------------------------------- */
+
+/* The kernels of a training step: X (name, key in JSON, text). */
+#define ADAMIX_STAGES(X)                                                                                               \
+  X (LINEAR, "frozen_linear", "frozen linear layers")                                                                  \
+  X (ACTIVATION, "activation", "activation of the FFN")                                                                \
+  X (ATTENTION, "attention", "attention")                                                                              \
+  X (NORM, "norm", "dropout, residual, LayerNorm")                                                                     \
+  X (MODULES, "modules", "modules")                                                                                    \
+  X (EMBEDDINGS, "embeddings", "embeddings")                                                                           \
+  X (HEAD, "head", "head and loss")
+typedef enum adamix_stage {
+#define ADAMIX_STAGE_ENUM(name, key, text) ADAMIX_STAGE_##name,
+  ADAMIX_STAGES (ADAMIX_STAGE_ENUM)
+#undef ADAMIX_STAGE_ENUM
+      ADAMIX_STAGE_COUNT
+} adamix_stage;
+
+/* A stopwatch with a sum for each stage: each lap gives a stage the time since the lap before, so nothing is left out. */
+typedef struct adamix_profile {
+  double last;                                                   /* when the last lap ended */
+  double seconds[ADAMIX_STAGE_COUNT], flops[ADAMIX_STAGE_COUNT]; /* FLOP of matrix products, as they were executed */
+} adamix_profile;
+
+/* NULL: nothing is measured. */
+void adamix_profile_begin (adamix_profile *profile);
+void adamix_profile_lap (adamix_profile *profile, adamix_stage stage, double flops);
+
+/* ---- compute ----------------------------------------------------------------------------------------------------- */
+
 /* How tensors are computed in this process: handed down to model, adapt and train. */
 typedef struct adamix_compute {
   const adamix_gemm_backend *gemm;   /* fp32 */
   const adamix_gemm_backend *frozen; /* of the backbone's linear layers: gemm, or that of a lower precision */
   const adamix_kernels *kernels;
   int threads;
+  adamix_profile *profile; /* borrowed; NULL: none is kept */
 } adamix_compute;
 
 /* threads 0: as many as OpenMP would take.  Sets the number of OpenMP threads and keeps the BLAS single-threaded. */

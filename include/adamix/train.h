@@ -254,6 +254,8 @@ typedef struct adamix_step_times {
   double wait, exchange;   /* for slower ranks; communication after all have arrived */
   double update;           /* of the optimizer */
   double rotation;         /* of ownership, once; 0 where there is none */
+  /* Of compute's profile if it has one: means of the steps; FLOP of all ranks. */
+  adamix_profile profile;
   /* What was trained: the bank's shape (has_bank), values and rows of the shared set. */
   bool has_bank;
   adamix_bank_shape shape;

@@ -111,6 +111,14 @@ start_rows (const adamix_inserted_bank *self, adamix_view base, const float *bia
   }
 }
 
+/* After `products` products of all rows with a projection. */
+static void
+lap (const adamix_inserted_bank *self, const adamix_view *x, int products)
+{
+  const double multiplications = (double) (x->rows * x->cols * self->bank->shape.bottleneck);
+  adamix_profile_lap (self->compute.profile, ADAMIX_STAGE_MODULES, 2 * products * multiplications);
+}
+
 /* ---- forward -------------------------------------------------------------------------------------------------------- */
 
 /* out += in W^T, W [out.cols, in.cols] */
@@ -167,6 +175,7 @@ forward (adamix_insertion *insertion, int64_t layer, adamix_place place, const a
     start_rows (self, rows_of (x, rows, &span[s]), up->bias->value, rows_of (y, rows, &span[s]));
     ADAMIX_RETURN_IF (project (self, rows_of (a, rows, &span[s]), up->weight, rows_of (y, rows, &span[s])));
   }
+  lap (self, &x, 2);
   return ADAMIX_OK;
 }
 
@@ -265,6 +274,7 @@ backward (adamix_insertion *insertion, int64_t layer, adamix_place place, const 
       ADAMIX_RETURN_IF (
           project_back (self, rows_of (du, rows, &span[s]), down->weight, 1.0f, rows_of (dx, rows, &span[s])));
   }
+  lap (self, &x, dx.data ? 4 : 3);
   return ADAMIX_OK;
 }
 

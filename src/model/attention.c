@@ -39,6 +39,22 @@ task_of (const adamix_model *model, const adamix_workspace *workspace, const ada
                  first_only ? pass * batch->sequences + sequence : row };
 }
 
+/* After `products` products of all queries with all keys. */
+static void
+lap (const adamix_model *model, const adamix_workspace *workspace, const adamix_forward_args *args, int64_t layer,
+     int products)
+{
+  const adamix_batch *batch = args->batch;
+  const bool first_only = adamix_layer_rows (workspace, args, layer).row;
+  double pairs = 0;
+  for (int64_t s = 0; s < batch->sequences; ++s) {
+    const double n = (double) (batch->offset[s + 1] - batch->offset[s]);
+    pairs += first_only ? n : n * n;
+  }
+  adamix_profile_lap (model->compute->profile, ADAMIX_STAGE_ATTENTION,
+                      2 * products * pairs * (double) (args->passes * model->config.hidden));
+}
+
 void
 adamix_attention_forward (const adamix_model *model, const adamix_workspace *workspace, const adamix_forward_args *args,
                           int64_t layer, float *out)
@@ -50,6 +66,7 @@ adamix_attention_forward (const adamix_model *model, const adamix_workspace *wor
     const task task = task_of (model, workspace, args, layer, base, i);
     model->compute->kernels->attention (&task.head, out + task.out_row * H + task.col, H);
   }
+  lap (model, workspace, args, layer, 2);
 }
 
 void
@@ -65,4 +82,5 @@ adamix_attention_backward (const adamix_model *model, const adamix_workspace *wo
     model->compute->kernels->attention_backward (&task.head, dout + task.out_row * H + task.col, H, d, d + H, d + 2 * H,
                                                  3 * H);
   }
+  lap (model, workspace, args, layer, 5);
 }

@@ -80,6 +80,7 @@ adamix_model_forward (const adamix_model *model, adamix_workspace *workspace, co
   int64_t L = model->config.layers, rows = args->passes * args->batch->tokens;
   ADAMIX_RETURN_IF (check (model, workspace, args));
   if (rows) ADAMIX_RETURN_IF (adamix_embeddings_forward (model, workspace, args, workspace->layer[0].input));
+  adamix_profile_lap (model->compute->profile, ADAMIX_STAGE_EMBEDDINGS, 0);
   for (int64_t layer = 0; layer < L && rows; ++layer)
     ADAMIX_RETURN_IF (adamix_layer_forward (model, workspace, args, layer));
   *hidden = adamix_view_of (workspace->layer[L].input, adamix_layer_rows (workspace, args, L - 1).count,
@@ -110,5 +111,6 @@ adamix_model_backward (adamix_model *model, adamix_workspace *workspace, const a
   }
   if (!trains) return ADAMIX_OK;
   if (rows) ADAMIX_RETURN_IF (adamix_embeddings_backward (model, workspace, args));
+  adamix_profile_lap (model->compute->profile, ADAMIX_STAGE_EMBEDDINGS, 0);
   return layer_ready (args, ADAMIX_OUTSIDE);
 }

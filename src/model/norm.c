@@ -25,6 +25,7 @@ adamix_norm_forward (const adamix_norm *norm, const float *h, const float *skip,
     model->compute->kernels->residual_norm (H, h + r * H, kept, base.threshold ? &dropout : NULL, gamma, beta,
                                             model->config.norm_eps, y + r * H, xhat, norm->rstd + r);
   }
+  adamix_profile_lap (model->compute->profile, ADAMIX_STAGE_NORM, 0);
 }
 
 /* One block of rows; sums [2H] takes its part of d gamma and d beta. */
@@ -62,6 +63,7 @@ adamix_norm_backward (const adamix_norm *norm, float *dh)
   }
   norm->workspace->pending = false;
   if (sums) adamix_norm_collect (norm, rows);
+  adamix_profile_lap (model->compute->profile, ADAMIX_STAGE_NORM, 0);
 }
 
 void

@@ -2,6 +2,7 @@ libadamix_la_SOURCES += \
   %D%/activation.c \
   %D%/attention_scratch.h \
   %D%/compute.c \
+  %D%/profile.c \
   %D%/dtype.c \
   %D%/gemm.c \
   %D%/gemm_backend.h \

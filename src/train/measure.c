@@ -23,6 +23,7 @@ time_steps (adamix_run *run, int64_t steps, samples *s)
     adamix_step_result result;
     const double wait = run->wait_seconds, comm = run->comm_seconds;
     const int64_t i = step - FIRST_STEPS;
+    if (i == 0 && run->compute.profile) *run->compute.profile = (adamix_profile){ 0 };
     ADAMIX_RETURN_IF (adamix_run_step (run, step, &result));
     if (i < 0) continue;
     s->part[PART_SECONDS][i] = result.seconds;
@@ -67,6 +68,22 @@ time_rotation (adamix_run *run, double *out)
   return ADAMIX_OK;
 }
 
+/* Of a step, with the FLOP of all ranks and means of their seconds. */
+static adamix_err
+summarise_profile (const adamix_run *run, int64_t steps, adamix_profile *out)
+{
+  adamix_comm *world = run->args->world;
+  if (!run->compute.profile) return ADAMIX_OK;
+  *out = *run->compute.profile;
+  ADAMIX_RETURN_IF (adamix_comm_sum_f64 (world, out->seconds, ADAMIX_STAGE_COUNT));
+  ADAMIX_RETURN_IF (adamix_comm_sum_f64 (world, out->flops, ADAMIX_STAGE_COUNT));
+  for (int s = 0; s < ADAMIX_STAGE_COUNT; s++) {
+    out->seconds[s] /= (double) steps * world->size;
+    out->flops[s] /= (double) steps;
+  }
+  return ADAMIX_OK;
+}
+
 /* Means over the ranks. */
 static adamix_err
 summarise (const adamix_run *run, samples *s, int64_t steps, double update, double rotation, adamix_step_times *out)
@@ -91,7 +108,7 @@ summarise (const adamix_run *run, samples *s, int64_t steps, double update, doub
                               .shape = run->shape,
                               .shared_values = run->shared.count,
                               .shared_rows = run->shared.rows };
-  return ADAMIX_OK;
+  return summarise_profile (run, steps, &out->profile);
 }
 
 static adamix_err

@@ -37,6 +37,7 @@ differentiate (adamix_run *run, int64_t step, int64_t batch, adamix_loss *loss)
                                .first_only = adamix_head_reads_first (run->head),
                                .insertion = run->inserted ? adamix_inserted_bank_insertion (run->inserted) : NULL };
   adamix_view hidden, z, dhidden = { 0 };
+  adamix_profile_begin (run->compute.profile);
   ADAMIX_RETURN_IF (adamix_model_forward (run->model, run->workspace, &args, &hidden));
   ADAMIX_RETURN_IF (adamix_head_forward (run->head, &args, hidden, &z));
   adamix_loss_args loss_args = { .examples = run->batch.sequences,
@@ -51,6 +52,7 @@ differentiate (adamix_run *run, int64_t step, int64_t batch, adamix_loss *loss)
   adamix_loss_compute (&loss_args, z, dz, loss);
   if (run->inserted) dhidden = adamix_workspace_gradient (run->workspace, hidden.rows);
   ADAMIX_RETURN_IF (adamix_head_backward (run->head, &args, dz, dhidden));
+  adamix_profile_lap (run->compute.profile, ADAMIX_STAGE_HEAD, 0);
   if (!run->inserted) return ADAMIX_OK;
   return adamix_model_backward (run->model, run->workspace, &args, dhidden);
 }

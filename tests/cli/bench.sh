@@ -4,8 +4,10 @@
 . "$(dirname "$0")/data.sh"
 
 out=$scratch/out
+# value_of KEY - the numbers of that name in JSON on standard input.
+value_of () { sed -n "s/.*\"$1\": *\([-0-9.e+]*\),*\$/\1/p"; }
 # value KEY [N] - the N-th number of that name in what the last run printed.
-value () { sed -n "s/.*\"$1\": *\([-0-9.e+]*\),*\$/\1/p" "$out" | sed -n "${2:-1}p"; }
+value () { value_of "$1" < "$out" | sed -n "${2:-1}p"; }
 # expect_value NAME KEY CONDITION - an awk condition on v.
 expect_value () { expect "$1: $2 ($(value "$2")) $3" awk -v v="$(value "$2")" "BEGIN { exit !(v != \"\" && ($3)) }"; }
 
@@ -27,6 +29,26 @@ expect "bench step: tokens/s is tokens over seconds" \
   close "$(value tokens_per_second)" "$(awk -v s="$(value seconds_per_step)" 'BEGIN { print 32 / s }')" 1e-3
 expect "bench step: the share is nominal work over GEMM" close "$(value nominal_share)" \
   "$(awk -v n="$(value nominal_flops_per_second)" -v g="$(value gemm_flops_per_second)" 'BEGIN { print n / g }')" 1e-3
+expect_value "bench step" peak_rss_bytes 'v > 1e6'
+# flops KERNEL - of the matrix products of that kernel.
+flops () { sed -n "/\"$1\": {/,/}/p" "$out" | value_of flops; }
+# Rows: 2 passes of 4 x 8 tokens.  The last layer computes queries, keys and values of all, the rest of the first of each
+# sequence; the gradient stops at the module of the lowest layer.
+layer=$((2 * 64 * 8192)) last=$((2 * (64 * 3072 + 8 * 5120)))
+expect "bench step: products of frozen layers that are made" close "$(flops frozen_linear)" $((3 * layer + 2 * last)) 1e-5
+expect "bench step: products of modules" \
+  close "$(flops modules)" $((2 * 32 * 8 * (2 * (64 + 64 + 8) + 4 * (64 + 8) + 3 * 64))) 1e-5
+expect "bench step: products of attention" \
+  close "$(flops attention)" $((2 * 2 * 32 * (2 * (256 + 256 + 32) + 5 * (256 + 32)))) 1e-5
+expect "bench step: the executed share counts them all" close "$(value executed_share)" "$(awk -v f="$(flops frozen_linear)" \
+  -v m="$(flops modules)" -v a="$(flops attention)" -v s="$(value seconds_per_step)" -v g="$(value gemm_flops_per_second)" \
+  'BEGIN { print (f + m + a) / s / g }')" 1e-3
+expect "bench step: its kernels take the time between the layers' ends" awk -v whole="$(value differentiate)" \
+  -v parts="$(sed -n '/"kernels"/,/^  }/p' "$out" | value_of seconds | awk '{ s += $1 } END { print s }')" \
+  'BEGIN { exit !(parts > whole / 2 && parts < 1.5 * whole) }'
+
+run bench step "${workload[@]}" --pool mean
+expect "with the mean over tokens all rows of the last layer are computed" close "$(flops frozen_linear)" $((5 * layer)) 1e-5
 
 run_ranks 2 bench step "${workload[@]}"
 expect_exit 0 "bench step on two ranks"
