@@ -5,10 +5,11 @@
     quality.py table
 
 `run` makes those runs of grid.tsv that results.jsonl does not hold yet, cell by cell, and appends a line for each; it can be
-stopped at any time. A cell is (who trains, task, method); its seeds are 0 .. n - 1. `table` prints the table of
-docs/results.md: n runs, mean, standard deviation over seeds, 95 % confidence interval of the mean (Student's t), in
-points. Where both sides have two seeds or more, the difference of means stands beside its limit,
-3 sqrt (s1^2 / n1 + s2^2 / n2); the exit status is 1 if one is above. The peer needs torch and transformers, the table SciPy.
+stopped at any time. A cell is (who trains, task, method, precision, order of the batches); its seeds are 0 .. n - 1.
+`table` prints the tables of docs/results.md, adamix beside the peer and bf16 beside fp32: n runs, mean, standard
+deviation over seeds, 95 % confidence interval of the mean (Student's t), in points. Where both sides have two seeds or more,
+the difference of means stands beside its limit, 3 sqrt (s1^2 / n1 + s2^2 / n2); the exit status is 1 if one is above.
+The peer needs torch and transformers, the table SciPy.
 """
 import argparse
 import concurrent.futures
@@ -25,7 +26,8 @@ sys.path.insert(0, str(HERE.parent))
 import runs  # noqa: E402
 
 RESULTS = HERE / "results.jsonl"
-KEY = ["who", "task", "method", "seed"]
+CELL = ["who", "task", "method", "precision", "order"]
+KEY = CELL + ["seed"]
 # task: (title, key in all_results.json, key of the peer)
 METRICS = {
     "banking77": [("accuracy", "test_accuracy", "acc")],
@@ -41,9 +43,9 @@ def grid():
     """All runs of the grid, in its order."""
     for line in (HERE / "grid.tsv").read_text().splitlines():
         if line and not line.startswith("#"):
-            who, task, method, seeds, epochs, lr, share = line.split("\t")
+            *cell, seeds, epochs, lr, share = line.split("\t")
             for seed in range(int(seeds)):
-                yield {"who": who, "task": task, "method": method, "seed": seed, "epochs": epochs, "lr": lr, "share": share}
+                yield dict(zip(CELL, cell)) | {"seed": seed, "epochs": epochs, "lr": lr, "share": share}
 
 
 def call(command, log):
@@ -62,14 +64,15 @@ def train(args, run):
     line = {key: run[key] for key in KEY}
     if run["who"] == "adamix":
         folder = pathlib.Path(args.work) / name
-        call([args.adamix, "train", *command, "--rank", "48", "--save-every", "never", "--force", "--output", str(folder)], log)
+        command += ["--precision", run["precision"], "--rank", "48"]
+        call([args.adamix, "train", *command, "--save-every", "never", "--force", "--output", str(folder)], log)
         found, record = json.loads((folder / "all_results.json").read_text()), json.loads((folder / "run.json").read_text())
         line["revision"] = record["revision"]
         line |= {key: found[key] for _, key, _ in METRICS[run["task"]]}
         line |= {key: found[key] for key in ("eval_majority", "test_majority") if found.get(key)}
         shutil.rmtree(folder)
     else:
-        options = ["--r", "48", "--style", "tuned", "--order", "sorted", "--dtype", "bf16"]
+        options = ["--r", "48", "--style", "tuned", "--order", run["order"], "--dtype", run["precision"]]
         line |= json.loads(call([sys.executable, args.peer, *command, *options], log))["final"]
     return line
 
@@ -95,43 +98,69 @@ def number(value, form="{:.2f}"):
     return "" if math.isnan(value) else form.format(value)
 
 
-def row(lines, task, title, key, peer_key, method):
-    """(a row of the table or None, is its difference above the limit)"""
-    cell = [line for line in lines if line["task"] == task and line["method"] == method]
-    ours = [100 * line[key] for line in cell if line["who"] == "adamix"]
-    theirs = [100 * line[peer_key] for line in cell if line["who"] == "peer"]
-    left = right = between = ""
-    above = False
+def cells(lines, who, task, method, metric):
+    """[(name, values in points)] of all cells of a side, in the order of their names."""
+    _, key, peer_key = metric
+    found = {}
+    for line in lines:
+        if (line["who"], line["task"], line["method"]) == (who, task, method):
+            name = line["precision"] + (", sorted" if line["order"] == "sorted" else "")
+            found.setdefault(name, []).append(100 * line[peer_key if who == "peer" else key])
+    return sorted(found.items())
+
+
+def summary(cell):
     if not cell:
-        return None, above
-    if ours:
-        mean, deviation, half = runs.interval(ours)
-        left = f"{len(ours)}, {mean:.2f}, {number(deviation)}, {number(half, '± {:.2f}')}"
-    if theirs:
-        peer_mean, peer_deviation, _ = runs.interval(theirs)
-        right = f"{len(theirs)}, {peer_mean:.2f}, {number(peer_deviation)}"
-    if len(ours) > 1 and len(theirs) > 1:
-        limit = 3 * math.sqrt(deviation**2 / len(ours) + peer_deviation**2 / len(theirs))
-        between = f"{mean - peer_mean:+.2f} ({limit:.2f})"
-        above = abs(mean - peer_mean) > limit
-    majority = next((100 * (line.get("test_majority") or line["eval_majority"]) for line in lines
-                     if line["task"] == task and ("test_majority" in line or "eval_majority" in line)), math.nan)
-    shown = number(majority, "{:.1f}") if title == "accuracy" else ""
-    return f"| {task}, {title} | {shown} | {method} | {left} | {right} | {between} |", above
+        return ""
+    name, values = cell
+    mean, deviation, half = runs.interval(values)
+    return f"{name}: {len(values)}, {mean:.2f}" + number(deviation, ", {:.2f}") + number(half, ", ± {:.2f}")
+
+
+def between(left, right):
+    """(the difference of means beside its limit, whether it is above)"""
+    if not left or not right or min(len(left[1]), len(right[1])) < 2:
+        return "", False
+    (mean, deviation, _), (other, spread, _) = runs.interval(left[1]), runs.interval(right[1])
+    limit = 3 * math.sqrt(deviation**2 / len(left[1]) + spread**2 / len(right[1]))
+    return f"{mean - other:+.2f} ({limit:.2f})", abs(mean - other) > limit
+
+
+def majority(lines, task, metric):
+    values = [line.get("test_majority") or line.get("eval_majority") for line in lines if line["task"] == task]
+    known = [value for value in values if value]
+    return f"{100 * known[0]:.1f}" if metric[0] == "accuracy" and known else ""
+
+
+def pairs(lines, task, method, metric):
+    """(cells of adamix beside cells of the peer, cells of adamix in bf16 beside those in fp32)"""
+    ours, theirs = (cells(lines, who, task, method, metric) for who in ("adamix", "peer"))
+    beside = [(left, right) for left in ours or [None] for right in theirs or [None] if left or right]
+    low, full = ([cell for cell in ours if cell[0] == precision] for precision in ("bf16", "fp32"))
+    return beside, [(left, right) for left in low for right in full]
+
+
+def print_rows(lines, which, title):
+    print(f"| task, metric | majority | method | {title} | difference (limit) |")
+    print("|---|---|---|---|---|---|")
+    failed = False
+    for task, metrics in METRICS.items():
+        for metric in metrics:
+            for method in METHODS:
+                for left, right in pairs(lines, task, method, metric)[which]:
+                    text, above = between(left, right)
+                    failed |= above
+                    print(f"| {task}, {metric[0]} | {majority(lines, task, metric)} | {method} | {summary(left)} | "
+                          f"{summary(right)} | {text} |")
+    print()
+    return failed
 
 
 def print_table(_):
-    lines, failed = runs.read(RESULTS), False
-    print("| task, metric | majority | method | adamix: n, mean, sd, 95 % | PyTorch: n, mean, sd | difference (limit) |")
-    print("|---|---|---|---|---|---|")
-    for task, metrics in METRICS.items():
-        for title, key, peer_key in metrics:
-            for method in METHODS:
-                text, above = row(lines, task, title, key, peer_key, method)
-                failed |= above
-                if text:
-                    print(text)
-    sys.exit(1 if failed else 0)
+    lines = runs.read(RESULTS)
+    titles = ["adamix: n, mean, sd, 95 % | PyTorch: n, mean, sd, 95 %", "bf16: n, mean, sd, 95 % | fp32: n, mean, sd, 95 %"]
+    failed = [print_rows(lines, which, title) for which, title in enumerate(titles)]
+    sys.exit(1 if any(failed) else 0)
 
 
 def main():
