@@ -31,8 +31,8 @@ static const adamix_option table[] = {
   { "output", ADAMIX_OPTION_STRING, AT (output), NULL, NULL, 0, 0, "FILE", "also write the results as JSON" },
   { "gemm", ADAMIX_OPTION_STRING, AT (gemm), "auto", NULL, 0, 0, "auto|blas|onednn", "GEMM backend" },
   { "precision", ADAMIX_OPTION_STRING, AT (precision), "fp32", NULL, 0, 0, "fp32|bf16",
-    "arithmetic of the frozen GEMMs; bf16 where the processor has it (avx512_bf16, AMX)" },
-  { "kernels", ADAMIX_OPTION_STRING, AT (kernels), "auto", NULL, 0, 0, "auto|reference|avx2|avx512",
+    "products of frozen layers and attention; bf16 where the processor has it (avx512_bf16, AMX)" },
+  { "kernels", ADAMIX_OPTION_STRING, AT (kernels), "auto", NULL, 0, 0, "auto|reference|avx2|avx512|avx512_bf16",
     "element kernels" },
   { "threads", ADAMIX_OPTION_INTEGER, AT (threads), "0", NULL, 0, 4096, "N", "threads a rank; 0: the cores there are" },
 };

@@ -217,9 +217,19 @@ typedef struct adamix_attention_head {
 } adamix_attention_head;
 size_t adamix_attention_scratch (int64_t n, int64_t d);
 
+/* Attention with its products in one precision; all else is fp32. */
+typedef struct adamix_attention_kernels {
+  /* out [queries,D] (row stride out_stride) = dropout (softmax (scale q k^T)) v */
+  void (*forward) (const adamix_attention_head *head, float *out, int64_t out_stride);
+  /* dq, dk, dv [n,D] (row stride d_stride) from dout [queries,D]; dq of other queries is 0; everything else is computed
+   * again. */
+  void (*backward) (const adamix_attention_head *head, const float *dout, int64_t dout_stride, float *dq, float *dk,
+                    float *dv, int64_t d_stride);
+} adamix_attention_kernels;
+
 /* The table of one instruction set.  Kernels are single-threaded; loops over rows and heads are the callers'. */
 typedef struct adamix_kernels {
-  const char *isa; /* "reference", "avx2", "avx512" */
+  const char *isa; /* "reference", "avx2", "avx512", "avx512_bf16" */
   /* y[i] = f (x[i]); dx[i] = dy[i] f'(x[i]).  May alias. */
   void (*activate[ADAMIX_ACTIVATION_COUNT]) (int64_t n, const float *x, float *y);
   void (*activate_backward[ADAMIX_ACTIVATION_COUNT]) (int64_t n, const float *x, const float *dy, float *dx);
@@ -233,12 +243,7 @@ typedef struct adamix_kernels {
    * to unless NULL.  dh and dskip may alias dy, and each other only without dropout. */
   void (*residual_norm_backward) (int64_t H, const float *dy, const float *xhat, float rstd, const float *gamma,
                                   const adamix_dropout *dropout, float *dh, float *dskip, float *dgamma, float *dbeta);
-  /* out [queries,D] (row stride out_stride) = dropout (softmax (scale q k^T)) v */
-  void (*attention) (const adamix_attention_head *head, float *out, int64_t out_stride);
-  /* dq, dk, dv [n,D] (row stride d_stride) from dout [queries,D]; dq of other queries is 0; everything else is computed
-   * again. */
-  void (*attention_backward) (const adamix_attention_head *head, const float *dout, int64_t dout_stride, float *dq,
-                              float *dk, float *dv, int64_t d_stride);
+  adamix_attention_kernels attention, attention_bf16;
   /* y[i] = x[i] rounded to bf16: to nearest, ties to even; a NaN stays one. */
   void (*to_bf16) (int64_t n, const float *x, uint16_t *y);
   /* y += a x; y = a x; sum of squares in fp64. */
@@ -253,7 +258,8 @@ typedef struct adamix_kernels {
                  float eps, float step_size, float decay);
 } adamix_kernels;
 
-/* The best table for this CPU, or that named by `isa` ("auto" or NULL: best; "reference", "avx2", "avx512").
+/* The best table for this CPU, or that named by `isa` ("auto" or NULL: best; "reference", "avx2", "avx512",
+ * "avx512_bf16").
  * Errors: EUNSUPPORTED if this CPU lacks it, EUSAGE for an unknown name. */
 adamix_err adamix_kernels_select (const adamix_kernels **out, const char *isa);
 
@@ -292,13 +298,14 @@ typedef struct adamix_compute {
   const adamix_gemm_backend *gemm;   /* fp32 */
   const adamix_gemm_backend *frozen; /* of the backbone's linear layers: gemm, or that of a lower precision */
   const adamix_kernels *kernels;
+  const adamix_attention_kernels *attention; /* of kernels, in the precision of frozen */
   int threads;
   adamix_profile *profile; /* borrowed; NULL: none is kept */
 } adamix_compute;
 
 /* threads 0: as many as OpenMP would take.  Sets the number of OpenMP threads and keeps the BLAS single-threaded. */
 adamix_err adamix_compute_select (adamix_compute *out, const char *gemm, const char *isa, int threads);
-/* Let the frozen linear layers multiply in "fp32" or "bf16".  Errors: EUNSUPPORTED where this CPU or `gemm` has no bf16
+/* Let the frozen linear layers and attention multiply in "fp32" or "bf16".  Errors: EUNSUPPORTED where this CPU or `gemm` has no bf16
  * GEMM, EUSAGE for another name; both name what there is. */
 adamix_err adamix_compute_precision (adamix_compute *compute, const char *precision);
 /* Both, on all ranks or on none, with the best kernels that the CPUs of all of them have: ranks that hold the same values

@@ -64,7 +64,7 @@ adamix_attention_forward (const adamix_model *model, const adamix_workspace *wor
 #pragma omp parallel for schedule(dynamic) num_threads(model->compute->threads)
   for (int64_t i = 0; i < tasks; ++i) {
     const task task = task_of (model, workspace, args, layer, base, i);
-    model->compute->kernels->attention (&task.head, out + task.out_row * H + task.col, H);
+    model->compute->attention->forward (&task.head, out + task.out_row * H + task.col, H);
   }
   lap (model, workspace, args, layer, 2);
 }
@@ -79,7 +79,7 @@ adamix_attention_backward (const adamix_model *model, const adamix_workspace *wo
   for (int64_t i = 0; i < tasks; ++i) {
     const task task = task_of (model, workspace, args, layer, base, i);
     float *d = dqkv + task.row * 3 * H + task.col;
-    model->compute->kernels->attention_backward (&task.head, dout + task.out_row * H + task.col, H, d, d + H, d + 2 * H,
+    model->compute->attention->backward (&task.head, dout + task.out_row * H + task.col, H, d, d + H, d + 2 * H,
                                                  3 * H);
   }
   lap (model, workspace, args, layer, 5);

@@ -8,6 +8,7 @@ extern const adamix_kernels adamix_kernels_reference;
 #ifdef __x86_64__
 extern const adamix_kernels adamix_kernels_avx2;
 extern const adamix_kernels adamix_kernels_avx512;
+extern const adamix_kernels adamix_kernels_avx512_bf16;
 #endif
 
 /* The place of a table among those of this build, from 0 for the best, and the table at a place.  A CPU that can use a

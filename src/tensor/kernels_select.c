@@ -23,6 +23,12 @@ has_avx512 (void)
   return has_avx2 () && __builtin_cpu_supports ("avx512f") && __builtin_cpu_supports ("avx512bw") &&
          __builtin_cpu_supports ("avx512vl") && __builtin_cpu_supports ("avx512dq");
 }
+
+static bool
+has_avx512_bf16 (void)
+{
+  return has_avx512 () && __builtin_cpu_supports ("avx512bf16");
+}
 #endif
 
 /* Best first. */
@@ -31,6 +37,7 @@ static const struct {
   bool (*supported) (void);
 } TABLE[] = {
 #ifdef __x86_64__
+  { &adamix_kernels_avx512_bf16, has_avx512_bf16 },
   { &adamix_kernels_avx512, has_avx512 },
   { &adamix_kernels_avx2, has_avx2 },
 #endif
@@ -51,7 +58,8 @@ adamix_kernels_select (const adamix_kernels **out, const char *isa)
       return ADAMIX_OK;
     }
   }
-  return adamix_err_set (ADAMIX_EUSAGE, "kernels \"%s\" are unknown: use auto, reference, avx2 or avx512", isa);
+  return adamix_err_set (ADAMIX_EUSAGE, "kernels \"%s\" are unknown: use auto, reference, avx2, avx512 or avx512_bf16",
+                         isa);
 }
 
 int
@@ -71,6 +79,7 @@ adamix_kernels_at (int place)
 size_t
 adamix_attention_scratch (int64_t n, int64_t d)
 {
-  /* Keys and values transposed; probabilities, their gradients and what dropout keeps of them for a block of queries. */
-  return (size_t) (attention_padded (n) * (2 * d + 3 * ATTENTION_QUERIES));
+  /* Keys and values transposed, keys and some rows as words; for a block of queries probabilities, what dropout keeps of them,
+   * their gradients and words, and a row block as words. */
+  return (size_t) (attention_padded (n) * (4 * d + 4 * ATTENTION_QUERIES) + ATTENTION_QUERIES * d);
 }

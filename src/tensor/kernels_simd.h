@@ -156,4 +156,68 @@ multiply_low_halves (vq x, uint32_t factor)
 #endif
 }
 
+/* 32 bits that are no number yet, in every lane. */
+INLINE vu
+broadcast_word (const float *from)
+{
+  uint32_t word;
+  memcpy (&word, from, sizeof word);
+  return (vu){ 0 } + word;
+}
+
+/* ---- pairs of bf16, the first in the lower half of a lane -------------------------------------------------------------- */
+
+#define UPPER 0xffff0000u
+
+#if defined __AVX512BF16__ && LANES == 16
+
+/* (first[0], second[0]), (first[1], second[1]), ... */
+INLINE vu
+pairs_of (vf first, vf second)
+{
+  typedef int16_t v32 __attribute__ ((vector_size (64)));
+  const v32 both = (v32) _mm512_cvtne2ps_pbh ((__m512) second, (__m512) first);
+  return (vu) __builtin_shufflevector (both, both, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23, 8, 24, 9, 25,
+                                       10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31);
+}
+
+/* (first[0], first[1]), ..., (second[0], second[1]), ... */
+INLINE vu
+pairs_of_neighbours (vf first, vf second)
+{
+  return (vu) _mm512_cvtne2ps_pbh ((__m512) second, (__m512) first);
+}
+
+#else
+
+/* Numbers of a row of scores or of a matrix that was checked: no NaN that an addition to its bits would end. */
+INLINE vu
+rounded (vf x)
+{
+  return (vu) x + 0x7fff + ((vu) x >> 16 & 1);
+}
+
+INLINE vu
+pairs_of (vf first, vf second)
+{
+  return rounded (first) >> 16 | (rounded (second) & UPPER);
+}
+
+INLINE vu
+pairs_of_neighbours (vf first, vf second)
+{
+#if LANES == 16
+  return pairs_of (__builtin_shufflevector (first, second, 0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30),
+                   __builtin_shufflevector (first, second, 1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31));
+#elif LANES == 8
+  return pairs_of (__builtin_shufflevector (first, second, 0, 2, 4, 6, 8, 10, 12, 14),
+                   __builtin_shufflevector (first, second, 1, 3, 5, 7, 9, 11, 13, 15));
+#else
+  return pairs_of (__builtin_shufflevector (first, second, 0, 2, 4, 6),
+                   __builtin_shufflevector (first, second, 1, 3, 5, 7));
+#endif
+}
+
+#endif
+
 #endif

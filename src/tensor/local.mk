@@ -34,13 +34,16 @@ libkernels_reference_la_CFLAGS = $(tensor_kernels_cflags)
 libadamix_la_LIBADD += libkernels_reference.la
 
 if ARCH_X86_64
-noinst_LTLIBRARIES += libkernels_avx2.la libkernels_avx512.la
+tensor_avx512_cflags = -mavx512f -mavx512bw -mavx512vl -mavx512dq -mavx2 -mfma -mprefer-vector-width=512
+noinst_LTLIBRARIES += libkernels_avx2.la libkernels_avx512.la libkernels_avx512_bf16.la
 libkernels_avx2_la_SOURCES = $(tensor_kernels_sources)
 libkernels_avx2_la_CPPFLAGS = $(AM_CPPFLAGS) -DADAMIX_KERNELS_ISA=avx2
 libkernels_avx2_la_CFLAGS = $(tensor_kernels_cflags) -mavx2 -mfma -mf16c
 libkernels_avx512_la_SOURCES = $(tensor_kernels_sources)
 libkernels_avx512_la_CPPFLAGS = $(AM_CPPFLAGS) -DADAMIX_KERNELS_ISA=avx512
-libkernels_avx512_la_CFLAGS = $(tensor_kernels_cflags) -mavx512f -mavx512bw -mavx512vl -mavx512dq -mavx2 -mfma \
-  -mprefer-vector-width=512
-libadamix_la_LIBADD += libkernels_avx2.la libkernels_avx512.la
+libkernels_avx512_la_CFLAGS = $(tensor_kernels_cflags) $(tensor_avx512_cflags)
+libkernels_avx512_bf16_la_SOURCES = $(tensor_kernels_sources)
+libkernels_avx512_bf16_la_CPPFLAGS = $(AM_CPPFLAGS) -DADAMIX_KERNELS_ISA=avx512_bf16
+libkernels_avx512_bf16_la_CFLAGS = $(tensor_kernels_cflags) $(tensor_avx512_cflags) -mavx512bf16
+libadamix_la_LIBADD += libkernels_avx2.la libkernels_avx512.la libkernels_avx512_bf16.la
 endif

@@ -142,7 +142,7 @@ BERTS = {
 }
 
 BACKENDS = [("--threads", "1"), ("--threads", "3"), ("--gemm", "blas"), ("--gemm", "onednn"), ("--kernels", "reference"),
-            ("--kernels", "avx2"), ("--kernels", "avx512")]
+            ("--kernels", "avx2"), ("--kernels", "avx512"), ("--kernels", "avx512_bf16")]
 ROBERTA = dict(max_position_embeddings=66, type_vocab_size=1, pad_token_id=1)  # positions start behind the padding id
 ROBERTAS = {
     "small": {},

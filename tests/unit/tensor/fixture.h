@@ -42,10 +42,11 @@ nearest_bf16 (float x)
 static inline const adamix_kernels **
 kernel_tables (int *count)
 {
-  static const char *const names[] = { "reference", "avx2", "avx512" };
-  static const adamix_kernels *tables[3];
+  static const char *const names[] = { "reference", "avx2", "avx512", "avx512_bf16" };
+  enum { NAMES = sizeof names / sizeof *names };
+  static const adamix_kernels *tables[NAMES];
   *count = 0;
-  for (int i = 0; i < 3; i++)
+  for (int i = 0; i < NAMES; i++)
     if (adamix_kernels_select (&tables[*count], names[i]) == ADAMIX_OK) (*count)++;
   return tables;
 }

@@ -41,7 +41,7 @@ static void
 run_backward (const adamix_kernels *kernels, attention_case *c)
 {
   int64_t d = c->head.d;
-  kernels->attention_backward (&c->head, c->dout, c->out_stride, c->grads, c->grads + d, c->grads + 2 * d,
+  kernels->attention.backward (&c->head, c->dout, c->out_stride, c->grads, c->grads + d, c->grads + 2 * d,
                                c->grad_stride);
 }
 
@@ -94,7 +94,7 @@ check_forward (const adamix_kernels *kernels, int64_t n, int64_t d, bool droppin
   attention_case c = make_case (n, d, dropping);
   double *factor = all_factors (&c.head), *want = calloc ((size_t) (n * d), sizeof *want);
   attention_f64 (&c.head, factor, NULL, 0.0, want);
-  kernels->attention (&c.head, c.out, c.out_stride);
+  kernels->attention.forward (&c.head, c.out, c.out_stride);
   for (int64_t i = 0; i < n; i++) {
     for (int64_t j = 0; j < d; j++)
       cr_assert (fabs (c.out[i * c.out_stride + j] - want[i * d + j]) <= 5e-6, "%s n %d D %d: out[%d,%d] %g, not %g",
@@ -198,8 +198,8 @@ Test (attention, fewer_queries_are_a_part_of_all)
       part.head.queries = few[q];
       memset (all.dout + few[q] * all.out_stride, 0, (size_t) ((n - few[q]) * all.out_stride) * sizeof (float));
       for (int64_t i = 0; i < n * part.grad_stride; i++) part.grads[i] = NAN;
-      kernels->attention (&all.head, all.out, all.out_stride);
-      kernels->attention (&part.head, part.out, part.out_stride);
+      kernels->attention.forward (&all.head, all.out, all.out_stride);
+      kernels->attention.forward (&part.head, part.out, part.out_stride);
       run_backward (kernels, &all);
       run_backward (kernels, &part);
       for (int64_t i = 0; i < n; i++) {
@@ -226,7 +226,7 @@ Test (attention, probabilities_sum_to_one_and_survive_large_scores)
         c.rows[i * c.head.stride + j] *= 300.0f;
         c.rows[i * c.head.stride + 2 * D + j] = i == j ? 1.0f : 0.0f;
       }
-    kernels->attention (&c.head, c.out, c.out_stride);
+    kernels->attention.forward (&c.head, c.out, c.out_stride);
     for (int64_t i = 0; i < N; i++) {
       double sum = 0.0;
       for (int64_t j = 0; j < N; j++) sum += (double) c.out[i * c.out_stride + j];
@@ -234,4 +234,101 @@ Test (attention, probabilities_sum_to_one_and_survive_large_scores)
     }
     free_case (&c);
   }
+}
+
+/* ---- products in bf16 -------------------------------------------------------------------------------------------------- */
+
+#define BF16_ERROR 0x1p-8 /* relative, of a number rounded to nearest: bf16 keeps 8 bits */
+
+/* Inputs that bf16 holds: then only the probabilities and their gradients are rounded, and that is bounded. */
+static void
+round_inputs (attention_case *c)
+{
+  const int64_t n = c->head.n, stride = c->head.stride;
+  for (int64_t i = 0; i < n * stride; i++) c->rows[i] = nearest_bf16 (c->rows[i]);
+  for (int64_t i = 0; i < n * c->out_stride; i++) c->dout[i] = nearest_bf16 (c->dout[i]);
+}
+
+/* What fp64 gives, and how far rounding may move it: out and dq, dk, dv, [n,D] each. */
+typedef struct {
+  double *value[4], *bound[4];
+} expected;
+
+/* value += left * right; the one on the left is rounded. */
+static void
+add_term (expected *e, int which, int64_t at, double left, double right)
+{
+  e->value[which][at] += left * right;
+  e->bound[which][at] += BF16_ERROR * fabs (left * right);
+}
+
+static void
+add_query (const attention_case *c, const double *factor, int64_t i, expected *e)
+{
+  const adamix_attention_head *h = &c->head;
+  const int64_t n = h->n, d = h->d;
+  const float *q = h->q + i * h->stride, *dout = c->dout + i * c->out_stride;
+  double p[512], dp[512], sum = 0, along = 0, top = -INFINITY;
+  for (int64_t j = 0; j < n; j++) {
+    p[j] = dp[j] = 0;
+    for (int64_t x = 0; x < d; x++) {
+      p[j] += h->scale * (double) q[x] * (double) h->k[j * h->stride + x];
+      dp[j] += (double) dout[x] * (double) h->v[j * h->stride + x];
+    }
+    top = fmax (top, p[j]);
+    dp[j] *= factor[j];
+  }
+  for (int64_t j = 0; j < n; j++) sum += p[j] = exp (p[j] - top);
+  for (int64_t j = 0; j < n; j++) along += (p[j] /= sum) * dp[j];
+  for (int64_t j = 0; j < n; j++) {
+    const double ds = p[j] * (dp[j] - along), kept = p[j] * factor[j];
+    for (int64_t x = 0; x < d; x++) {
+      add_term (e, 0, i * d + x, kept, (double) h->v[j * h->stride + x]);
+      add_term (e, 1, i * d + x, h->scale * ds, (double) h->k[j * h->stride + x]);
+      add_term (e, 2, j * d + x, h->scale * ds, (double) q[x]);
+      add_term (e, 3, j * d + x, kept, (double) dout[x]);
+    }
+  }
+}
+
+static void
+expect_within (const attention_case *c, const expected *e, int which, const float *got, int64_t stride,
+               const char *what)
+{
+  const double fp32 = 1e-5; /* sums of up to 512 terms of size 1 */
+  const int64_t d = c->head.d;
+  for (int64_t i = 0; i < c->head.n; i++)
+    for (int64_t x = 0; x < d; x++)
+      cr_assert (fabs (got[i * stride + x] - e->value[which][i * d + x]) <= e->bound[which][i * d + x] + fp32,
+                 "%s n %d D %d: [%d,%d] is %g, not %g", what, (int) c->head.n, (int) d, (int) i, (int) x,
+                 (double) got[i * stride + x], e->value[which][i * d + x]);
+}
+
+static void
+check_bf16 (const adamix_kernels *kernels, int64_t n, int64_t d, bool dropping)
+{
+  attention_case c = make_case (n, d, dropping);
+  expected e;
+  double *factor = all_factors (&c.head);
+  round_inputs (&c);
+  for (int i = 0; i < 4; i++) {
+    e.value[i] = calloc ((size_t) (n * d), sizeof (double));
+    e.bound[i] = calloc ((size_t) (n * d), sizeof (double));
+  }
+  for (int64_t i = 0; i < n; i++) add_query (&c, factor + i * n, i, &e);
+  kernels->attention_bf16.forward (&c.head, c.out, c.out_stride);
+  kernels->attention_bf16.backward (&c.head, c.dout, c.out_stride, c.grads, c.grads + d, c.grads + 2 * d,
+                                    c.grad_stride);
+  expect_within (&c, &e, 0, c.out, c.out_stride, kernels->isa);
+  for (int i = 1; i < 4; i++) expect_within (&c, &e, i, c.grads + (i - 1) * d, c.grad_stride, kernels->isa);
+  for (int i = 0; i < 4; i++) free (e.value[i]), free (e.bound[i]);
+  free (factor), free_case (&c);
+}
+
+Test (attention, bf16_rounds_its_operands_and_no_more, .timeout = 300)
+{
+  FOR_EACH_TABLE (kernels)
+  for (size_t n = 0; n < COUNT (LENGTHS); n++)
+    for (size_t d = 0; d < COUNT (SIZES); d++)
+      for (int dropping = 0; dropping < 2; dropping++) check_bf16 (kernels, LENGTHS[n], SIZES[d], dropping);
 }

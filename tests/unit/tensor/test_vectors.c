@@ -107,7 +107,7 @@ Test (vectors, tables_are_chosen_by_name)
   cr_expect_eq (best, tables[count - 1], "auto takes the widest");
 #ifdef __x86_64__
   if (__builtin_cpu_supports ("avx512bw") && __builtin_cpu_supports ("avx512dq") && __builtin_cpu_supports ("avx512vl"))
-    cr_expect_str_eq (best->isa, "avx512");
+    cr_expect_str_eq (best->isa, __builtin_cpu_supports ("avx512bf16") ? "avx512_bf16" : "avx512");
   else if (__builtin_cpu_supports ("avx2") && __builtin_cpu_supports ("fma"))
     cr_expect_str_eq (best->isa, "avx2");
 #endif
