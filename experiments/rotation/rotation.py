@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """What rotation of ownership, and one or two experts a rank, do to accuracy: banking77, 3,000 training examples, 4 ranks.
 
-    rotation.py run --adamix PATH --model DIR --data DIR --work DIR [--launcher "mpirun -n 4"]
+    rotation.py run --adamix PATH --model DIR --data DIR --work DIR [--launcher "mpirun -n 4"] [--precision fp32]
     rotation.py table
 
 banking77 is stored intent by intent, so its first 3,000 records would hold 24 of the 77: the examples are every third or
@@ -55,11 +55,12 @@ def run(args):
                 continue
             command = [*shlex.split(args.launcher), args.adamix, "train", "--model", args.model, "--data", str(data), *OPTIONS,
                        "--rotate-every", str(rotate), "--experts-per-rank", str(experts), "--seed", str(seed),
-                       "--output", str(output)]
+                       "--precision", args.precision, "--output", str(output)]
             subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
             found, record = (json.loads((output / name).read_text()) for name in ("all_results.json", "run.json"))
             line = {"rotate_every": rotate, "experts_per_rank": experts, "seed": seed, "ranks": record["ranks"],
-                    "groups": record["groups"], "revision": record["revision"], "steps": found["steps"],
+                    "groups": record["groups"], "precision": args.precision, "revision": record["revision"],
+                    "steps": found["steps"],
                     "test_accuracy": found["test_accuracy"]}
             runs.keep(RESULTS, line)
             print(line, flush=True)
@@ -91,6 +92,7 @@ def main():
     for option in ("adamix", "model", "data", "work"):
         train.add_argument(f"--{option}", required=True)
     train.add_argument("--launcher", default="mpirun -n 4")
+    train.add_argument("--precision", default="fp32")
     train.set_defaults(do=run)
     commands.add_parser("table").set_defaults(do=table)
     args = parser.parse_args()
