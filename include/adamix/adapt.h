@@ -135,18 +135,35 @@ adamix_insertion *adamix_inserted_bank_insertion (adamix_inserted_bank *inserted
 
 /* ---- the loss ---------------------------------------------------------------------------------------------------------- */
 
+#define ADAMIX_PASSES 3 /* at most */
+
+/* How far two passes are apart: X (name, text). */
+#define ADAMIX_DIVERGENCES(X)                                                                                          \
+  X (KL, "kl")                                                                                                         \
+  X (KL_FORWARD, "kl-forward")                                                                                         \
+  X (KL_REVERSE, "kl-reverse")                                                                                         \
+  X (JS, "js")                                                                                                         \
+  X (MSE, "mse")
+typedef enum adamix_divergence {
+#define ADAMIX_DIVERGENCE_ENUM(name, text) ADAMIX_CONSISTENCY_##name,
+  ADAMIX_DIVERGENCES (ADAMIX_DIVERGENCE_ENUM)
+#undef ADAMIX_DIVERGENCE_ENUM
+} adamix_divergence;
+
 /* What the gradient of the consistency term lets through. */
 typedef enum adamix_consistency_gradient {
-  ADAMIX_CONSISTENCY_STOP, /* the other pass is a fixed target (the published code) */
+  ADAMIX_CONSISTENCY_STOP, /* the target of each divergence is fixed (the published code) */
   ADAMIX_CONSISTENCY_BOTH  /* the derivative of the whole term */
 } adamix_consistency_gradient;
 
 typedef struct adamix_loss_args {
-  int64_t examples, outputs, passes; /* n, K; passes 1 or 2 */
+  int64_t examples, outputs, passes; /* n, K; passes 1 to ADAMIX_PASSES */
   const int32_t *label;              /* [n], or NULL: regression */
   const float *target;               /* [n], or NULL */
   double scale;                      /* 1 / B of the global batch: sums over ranks give the mean */
+  bool task_on_all;                  /* the task loss is the mean over the passes; else that of the first */
   double consistency;                /* weight; 0 with one pass */
+  adamix_divergence divergence;
   adamix_consistency_gradient gradient;
 } adamix_loss_args;
 
@@ -154,13 +171,16 @@ typedef struct adamix_loss {
   double task, consistency; /* scaled sums over this rank's examples; the total is their sum */
 } adamix_loss;
 
-/* Task loss on pass 1 and consistency between passes 1 and 2 (AdaMix, section 3.2; p = softmax z, sg = stop-gradient):
- *   STOP  L = CE (z1, y) + c/2 [KL (sg p2 || p1) + KL (sg p1 || p2)]   dz1 += c/2 (p1 - p2)   dz2 = c/2 (p2 - p1)
- *   BOTH  L = CE (z1, y) + c/2 [KL (p2 || p1) + KL (p1 || p2)], the same value.  With d = log p1 - log p2:
- *         dKL (p2 || p1) / dz1 = p1 - p2   dKL (p1 || p2) / dz1 = p1 (d - KL (p1 || p2)), elementwise, hence
- *         dz1 += c/2 [p1 - p2 + p1 ( d - KL (p1 || p2))]
- *         dz2  = c/2 [p2 - p1 + p2 (-d - KL (p2 || p1))]
- * Regression (K = 1): mean squared error on pass 1, no consistency term.
+/* L = task + c C:  task = CE (z1, y), or (z1 - y)^2 for regression (K = 1), of the first pass or the mean over all; C is the
+ * mean over all pairs of passes of their distance.  With p = softmax z of the earlier pass and q that of the later:
+ *   KL          [KL (q || p) + KL (p || q)] / 2   (AdaMix, section 3.2)
+ *   KL_FORWARD  KL (p || q)
+ *   KL_REVERSE  KL (q || p)
+ *   JS          [KL (p || m) + KL (q || m)] / 2, m = (p + q) / 2
+ *   MSE         mean_k (z_p - z_q)^2
+ * STOP: the first argument of each KL is a fixed target; JS and MSE are halved in two, with either pass as a fixed target.
+ * Of one logit all but MSE are 0.  With d = log p - log q:
+ *   dKL (q || p) / dz_p = p - q     dKL (q || p) / dz_q = q (-d - KL (q || p)), elementwise.
  * z, dz [passes * n, K], pass after pass; dz is overwritten.  `consistency` in *out holds the weight already. */
 void adamix_loss_compute (const adamix_loss_args *args, adamix_view z, adamix_view dz, adamix_loss *out);
 

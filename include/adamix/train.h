@@ -24,7 +24,7 @@ typedef struct adamix_method {
   const char *help;
   bool modules;         /* adaptation modules in every layer */
   bool many;            /* M experts and stochastic routes; else one module */
-  bool consistency;     /* two passes and the consistency loss */
+  bool consistency;     /* several passes, two by default, and the consistency loss */
   double learning_rate; /* default of --lr */
 } adamix_method;
 
@@ -40,9 +40,12 @@ typedef struct adamix_train_config {
   const char *method, *route, *merge, *placement;
   const char *order_file, *routes_file; /* NULL: drawn */
   int64_t experts, rank;
-  int share; /* adamix_share */
-  double consistency;
+  int share;      /* adamix_share */
+  int64_t passes; /* 0: the method's */
+  double consistency, consistency_warmup;
+  int consistency_loss;     /* adamix_divergence */
   int consistency_gradient; /* adamix_consistency_gradient */
+  int task_loss;            /* 0 first, 1 all */
   int64_t experts_per_rank, rotate_every;
   double epochs;
   int64_t max_steps, batch;
@@ -77,6 +80,8 @@ adamix_err adamix_train_config_task (const adamix_train_config *config, adamix_t
 /* Learning rate of update `step` (from 0) of `total`: linear warm-up over ceil (warmup * total) updates from 0, then
  * linear to 0.  Pure. */
 double adamix_schedule_linear (double peak, double warmup, int64_t step, int64_t total);
+/* The rise alone: from 0 to 1 in the first `warmup` of all steps, 1 from there on.  Pure. */
+double adamix_schedule_rise (double warmup, int64_t step, int64_t total);
 
 /* AdamW as the published code uses it; t of a parameter counts from its first gradient. */
 typedef struct adamix_optimizer {

@@ -11,6 +11,10 @@ static const adamix_method methods[] = {
 
 #define METHOD_NAMES "adamix|adapter|head"
 
+/* "|kl|kl-forward|..." less its first character. */
+#define DIVERGENCE_TEXT(name, text) "|" text
+#define DIVERGENCE_NAMES            (&(ADAMIX_DIVERGENCES (DIVERGENCE_TEXT))[1])
+
 const adamix_method *
 adamix_method_find (const char *name)
 {
@@ -59,7 +63,13 @@ static const adamix_option train_options[] = {
   INTEGER ("rank", rank, "16", 1, 65536, "R, bottleneck width of a module"),
   CHOICE ("share", share, "down", "none|down|up|both", "projections with one copy for all experts"),
   STRING ("route", route, "stochastic", "stochastic", "routing policy in training"),
+  INTEGER ("passes", passes, "0", 0, ADAMIX_PASSES, "stochastic passes of a batch; 0: the method's"),
+  CHOICE ("task-loss", task_loss, "first", "first|all",
+          "passes whose task loss counts: the first's, or the mean of all"),
   REAL ("consistency", consistency, "1.0", 0, 1e6, "weight of the consistency loss"),
+  CHOICE ("consistency-loss", consistency_loss, "kl", DIVERGENCE_NAMES,
+          "distance of two passes: symmetric KL, one of its halves, Jensen-Shannon, or squared logits"),
+  REAL ("consistency-warmup", consistency_warmup, "0", 0, 1, "share of the steps in which that weight rises from 0"),
   CHOICE ("consistency-gradient", consistency_gradient, "stop", "stop|both",
           "stop: each pass is a fixed target of the other (the published code); both: the term's whole derivative"),
   STRING ("order-file", order_file, NULL, "FILE",
@@ -244,6 +254,17 @@ check_required (const adamix_train_config *c)
   return ADAMIX_OK;
 }
 
+/* Passes that are asked for and would change nothing. */
+static adamix_err
+check_passes (const adamix_train_config *c)
+{
+  if (c->passes < 2 || c->consistency > 0 || c->task_loss) return ADAMIX_OK;
+  return adamix_err_set (ADAMIX_EUSAGE,
+                         "--passes %lld: with --consistency 0 and --task-loss first the passes behind the first change "
+                         "nothing; give one of the two, or --passes 1",
+                         (long long) c->passes);
+}
+
 /* Prescribed routes leave nothing to draw, and need modules to lead to. */
 static adamix_err
 check_routes (const adamix_train_config *c, const adamix_options *options)
@@ -270,7 +291,11 @@ static const struct {
   { "placement", offsetof (adamix_method, many) },
   { "experts-per-rank", offsetof (adamix_method, many) },
   { "rotate-every", offsetof (adamix_method, many) },
+  { "passes", offsetof (adamix_method, consistency) },
+  { "task-loss", offsetof (adamix_method, consistency) },
   { "consistency", offsetof (adamix_method, consistency) },
+  { "consistency-loss", offsetof (adamix_method, consistency) },
+  { "consistency-warmup", offsetof (adamix_method, consistency) },
   { "consistency-gradient", offsetof (adamix_method, consistency) },
 };
 
@@ -297,6 +322,7 @@ adamix_train_config_check (adamix_train_config *c, const adamix_options *options
   ADAMIX_RETURN_IF (check_sources (c, options));
   ADAMIX_RETURN_IF (check_period ("eval-every", c->eval_every));
   ADAMIX_RETURN_IF (check_period ("save-every", c->save_every));
+  ADAMIX_RETURN_IF (check_passes (c));
   ADAMIX_RETURN_IF (check_routes (c, options));
   if (c->resume && c->force)
     return adamix_err_set (ADAMIX_EUSAGE,

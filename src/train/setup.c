@@ -74,7 +74,18 @@ read_data (adamix_run *run)
   return ADAMIX_OK;
 }
 
-/* Sizes of the bank, and how often a batch goes through the model. */
+/* How often a batch goes through the model: more than once only where the other passes change something, by their task loss
+ * or by a term between the passes, which KL and its kind have between classes only. */
+static int64_t
+passes_of (const adamix_run *run)
+{
+  const adamix_train_config *c = run->config;
+  const bool compared = run->task.type == ADAMIX_TASK_CLASSIFICATION || c->consistency_loss == ADAMIX_CONSISTENCY_MSE;
+  if (!run->method->consistency || !(c->task_loss || (c->consistency > 0 && compared))) return 1;
+  return c->passes ? c->passes : 2;
+}
+
+/* Sizes of the bank, and the number of passes. */
 static void
 shape_run (adamix_run *run)
 {
@@ -86,9 +97,7 @@ shape_run (adamix_run *run)
                                     .experts = c->experts,
                                     .share = (adamix_share) c->share,
                                     .activation = ADAMIX_ACTIVATION_GELU };
-  /* Without a term between the passes the second one would change nothing. */
-  const bool two = run->method->consistency && c->consistency > 0 && run->task.type == ADAMIX_TASK_CLASSIFICATION;
-  run->passes = two ? 2 : 1;
+  run->passes = passes_of (run);
 }
 
 static adamix_placement_args

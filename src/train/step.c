@@ -26,13 +26,15 @@ pack (adamix_run *run, int64_t step, int shard)
 static adamix_err
 differentiate (adamix_run *run, int64_t step, int64_t batch, adamix_loss *loss)
 {
+  const adamix_train_config *c = run->config;
+  const double rise = adamix_schedule_rise (c->consistency_warmup, step, run->plan.steps);
   *loss = (adamix_loss){ 0, 0 };
   if (run->batch.sequences == 0) return ADAMIX_OK;
   adamix_forward_args args = { .batch = &run->batch,
                                .passes = run->passes,
                                .training = true,
-                               .dropout = (float) run->config->dropout,
-                               .seed = (uint64_t) run->config->seed,
+                               .dropout = (float) c->dropout,
+                               .seed = (uint64_t) c->seed,
                                .step = step,
                                .first_only = adamix_head_reads_first (run->head),
                                .insertion = run->inserted ? adamix_inserted_bank_insertion (run->inserted) : NULL };
@@ -46,8 +48,10 @@ differentiate (adamix_run *run, int64_t step, int64_t batch, adamix_loss *loss)
                                  .label = run->plan.train->label ? run->batch.label : NULL,
                                  .target = run->plan.train->target ? run->batch.target : NULL,
                                  .scale = 1.0 / (double) batch,
-                                 .consistency = run->passes == 2 ? run->config->consistency : 0,
-                                 .gradient = (adamix_consistency_gradient) run->config->consistency_gradient };
+                                 .task_on_all = c->task_loss,
+                                 .consistency = run->passes > 1 ? c->consistency * rise : 0,
+                                 .divergence = (adamix_divergence) c->consistency_loss,
+                                 .gradient = (adamix_consistency_gradient) c->consistency_gradient };
   adamix_view dz = adamix_view_of (run->dz, z.rows, z.cols);
   adamix_loss_compute (&loss_args, z, dz, loss);
   if (run->inserted) dhidden = adamix_workspace_gradient (run->workspace, hidden.rows);

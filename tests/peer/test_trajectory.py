@@ -25,6 +25,15 @@ WORDS = ("the a cat dog sat ran on under mat table and or not very happy sad car
 RECORDS, BATCH, EXPERTS, RANK, LENGTH, LABELS, STEPS = 48, 12, 4, 8, 40, 3, 50
 
 # Mistakes that the losses of STEPS steps have to show.
+# Other consistency terms.
+DISTANCES = {
+    "KL of the later pass from the earlier": dict(consistency_loss="kl-forward"),
+    "KL of the earlier pass from the later, not fixed": dict(consistency_loss="kl-reverse", consistency_gradient="both"),
+    "Jensen-Shannon of three passes": dict(consistency_loss="js", most_passes=3),
+    "squared logits, task loss of three passes": dict(consistency_loss="mse", most_passes=3, task_loss="all"),
+    "a weight that rises": dict(consistency_warmup=0.5),
+    "squared distance of regressions": dict(regression=True, consistency_loss="mse"),
+}
 MISTAKES = {
     "t from step 0 in all experts": Rules(t_counts="from step 0"),
     "t counted in a layer": Rules(t_counts="in the layer"),
@@ -178,6 +187,8 @@ def tiny(scratch, model, kind):
         make_case(scratch, model, kind, f"regression, share {share}", share=share, regression=True).compare()
     make_case(scratch, model, kind, "whole gradient of the consistency", share="up", consistency=2.0,
               consistency_gradient="both").compare()
+    for distance, changed in DISTANCES.items():
+        make_case(scratch, model, kind, distance, share="none", **changed).compare()
     # A WordPiece tokenizer gives the second text of a pair a type of its own, which RoBERTa has not.
     make_case(scratch, model, kind, "mean, no clipping", share="down", pool="mean", pairs=kind == "BERT", clip=0.0).compare()
     make_case(scratch, model, kind, "2 ranks", share="none", ranks=2).compare()
@@ -211,6 +222,9 @@ def sensitivity(scratch, model, kind):
         case.tell_from(mistake, rules)
     case.tell_from("the other gradient of the consistency", consistency_gradient="both")
     case.tell_from("half the consistency", consistency=0.5)
+    for distance, changed in DISTANCES.items():
+        if not changed.get("regression"):
+            case.tell_from(distance, **changed)
 
 
 def main():

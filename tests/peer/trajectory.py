@@ -8,6 +8,7 @@ routes are given (docs/parity.md), and there is no dropout.
 leads elsewhere, so that agreement means something.
 """
 import dataclasses
+import itertools
 import json
 import math
 import pathlib
@@ -32,13 +33,18 @@ class Settings:
     regression: bool = False
     consistency: float = 1.0
     consistency_gradient: str = "stop"
+    consistency_loss: str = "kl"
+    consistency_warmup: float = 0.0
+    task_loss: str = "first"
+    most_passes: int = 2
     weight_decay: float = 0.1
     warmup: float = 0.06
     clip: float = 1.0
 
     @property
     def passes(self):
-        return 1 if self.regression or self.consistency == 0 else 2
+        compared = self.consistency > 0 and (not self.regression or self.consistency_loss == "mse")
+        return self.most_passes if compared or self.task_loss == "all" else 1
 
 
 @dataclasses.dataclass(frozen=True)
@@ -112,12 +118,34 @@ def task_loss(z, target, settings):
     return F.mse_loss(z[:, 0], target) if settings.regression else F.cross_entropy(z, target)
 
 
-def consistency_loss(z, settings):
-    """c/2 [KL (p2 || p1) + KL (p1 || p2)], mean over the batch; with "stop" each KL's first argument is a fixed target."""
+def kl(target, prediction):
+    t, p = F.log_softmax(target, -1), F.log_softmax(prediction, -1)
+    return (t.exp() * (t - p)).sum(-1).mean()
+
+
+def js(target, prediction):
+    t, p = F.log_softmax(target, -1), F.log_softmax(prediction, -1)
+    m = torch.logaddexp(t, p) - math.log(2)
+    return ((t.exp() * (t - m)).sum(-1).mean() + (p.exp() * (p - m)).sum(-1).mean()) / 2
+
+
+# (distance of a target from a prediction, weight where the earlier pass is the target, and where the later one is)
+DISTANCES = {"kl": (kl, 0.5, 0.5), "kl-forward": (kl, 1, 0), "kl-reverse": (kl, 0, 1), "js": (js, 0.5, 0.5),
+             "mse": (lambda t, p: F.mse_loss(p, t), 0.5, 0.5)}
+
+
+def rise(settings, step):
+    steps = math.ceil(settings.consistency_warmup * settings.steps)
+    return step / steps if step < steps else 1.0
+
+
+def consistency_loss(z, settings, step):
+    """The mean over the batch and over pairs of passes; with "stop" every target is fixed."""
     fixed = (lambda t: t.detach()) if settings.consistency_gradient == "stop" else (lambda t: t)
-    log_p = [F.log_softmax(t, -1) for t in z]
-    kl = sum((fixed(log_p[1 - i]).exp() * (fixed(log_p[1 - i]) - log_p[i])).sum(-1).mean() for i in (0, 1))
-    return settings.consistency / 2 * kl
+    distance, forth, back = DISTANCES[settings.consistency_loss]
+    pairs = list(itertools.combinations(z, 2))
+    apart = sum(forth * distance(fixed(a), b) + back * distance(fixed(b), a) for a, b in pairs)
+    return settings.consistency * rise(settings, step) * apart / len(pairs)
 
 
 # ---- optimizer -------------------------------------------------------------------------------------------------------------
@@ -219,10 +247,10 @@ def train(make_encoder, initial, data, settings, rules=Rules()):
             modules.route = route
             encoded = encoder(input_ids=ids, attention_mask=mask, token_type_ids=types)
             z.append(head_of(kind, settings.pool, encoded, mask, named))
-        task = task_loss(z[0], data.target[records], settings)
-        if rules.task_on == "both passes":
-            task = (task + task_loss(z[1], data.target[records], settings)) / 2
-        consistency = consistency_loss(z, settings) if settings.passes == 2 else torch.zeros(())
+        on_all = settings.task_loss == "all" or rules.task_on == "both passes"
+        task = sum(task_loss(logits, data.target[records], settings) for logits in z) / len(z) if on_all else (
+            task_loss(z[0], data.target[records], settings))
+        consistency = consistency_loss(z, settings, step) if settings.passes > 1 else torch.zeros(())
         (task + consistency).backward()
         norm = clip(named, settings, rules)
         lr = learning_rate(settings, step, rules)
@@ -254,7 +282,9 @@ def encode(model, texts, max_length, **how):
 
 def options_of(settings):
     options = {"max-steps": settings.steps, "lr": settings.lr, "share": settings.share, "consistency": settings.consistency,
-               "consistency-gradient": settings.consistency_gradient, "weight-decay": settings.weight_decay,
+               "consistency-gradient": settings.consistency_gradient, "consistency-loss": settings.consistency_loss,
+               "consistency-warmup": settings.consistency_warmup, "task-loss": settings.task_loss,
+               "passes": settings.most_passes, "weight-decay": settings.weight_decay,
                "warmup": settings.warmup, "clip": settings.clip, "pool": settings.pool, "dropout": 0,
                "task-type": "regression" if settings.regression else "classification", "eval-every": "never",
                "save-every": "never"}

@@ -7,12 +7,12 @@
 
 #include <adamix/adapt.h>
 
-enum { N = 3, K = 5 };
+enum { N = 3, K = 5, P = ADAMIX_PASSES };
 
 static const double scale = 1.0 / 7;
 static const double consistency = 1.5;
 static const int32_t label[N] = { 4, 0, 2 };
-static float z[2 * N * K], dz[2 * N * K];
+static float z[P * N * K], dz[P * N * K];
 
 static adamix_loss_args
 args_of (int64_t passes)
@@ -22,13 +22,13 @@ args_of (int64_t passes)
                              .passes = passes,
                              .label = label,
                              .scale = scale,
-                             .consistency = passes == 2 ? consistency : 0 };
+                             .consistency = passes > 1 ? consistency : 0 };
 }
 
 static void
 set_up (void)
 {
-  adamix_rng_normal (adamix_rng_stream (2, ADAMIX_RNG_EVAL), 0, 0, 2 * N * K, 2.0, z);
+  adamix_rng_normal (adamix_rng_stream (2, ADAMIX_RNG_EVAL), 0, 0, P * N * K, 2.0, z);
 }
 
 TestSuite (loss, .init = set_up);
@@ -42,81 +42,116 @@ softmax (const double *row, double *p)
 }
 
 static double
-divergence (const double *p, const double *q)
+kl (const double *p, const double *q)
 {
   double sum = 0;
   for (int k = 0; k < K; k++) sum += p[k] * log (p[k] / q[k]);
   return sum;
 }
 
-/* The loss at logits `free_z` whose stop-gradient terms are taken at `still`. */
 static double
-loss_at (const double *free_z, const double *still)
+js (const double *p, const double *q)
 {
-  double task = 0, agree = 0;
+  double m[K];
+  for (int k = 0; k < K; k++) m[k] = (p[k] + q[k]) / 2;
+  return (kl (p, m) + kl (q, m)) / 2;
+}
+
+/* The distance of an earlier from a later pass; what a fixed target is made of are the logits of the same passes that stand
+ * still. */
+static double
+distance (adamix_divergence divergence, const double *earlier, const double *later, const double *still_earlier,
+          const double *still_later)
+{
+  double p[K], q[K], sp[K], sq[K], forth = 0, back = 0;
+  softmax (earlier, p);
+  softmax (later, q);
+  softmax (still_earlier, sp);
+  softmax (still_later, sq);
+  switch (divergence) {
+  case ADAMIX_CONSISTENCY_KL:
+    return (kl (sq, p) + kl (sp, q)) / 2;
+  case ADAMIX_CONSISTENCY_KL_FORWARD:
+    return kl (sp, q);
+  case ADAMIX_CONSISTENCY_KL_REVERSE:
+    return kl (sq, p);
+  case ADAMIX_CONSISTENCY_JS:
+    return (js (p, sq) + js (sp, q)) / 2;
+  case ADAMIX_CONSISTENCY_MSE:
+    for (int k = 0; k < K; k++) {
+      forth += (later[k] - still_earlier[k]) * (later[k] - still_earlier[k]) / K;
+      back += (earlier[k] - still_later[k]) * (earlier[k] - still_later[k]) / K;
+    }
+    return (forth + back) / 2;
+  }
+  return NAN;
+}
+
+/* The loss in fp64 at logits `moving`, whose fixed targets are taken at `still`. */
+static double
+loss_at (const adamix_loss_args *args, const double *moving, const double *still)
+{
+  const int passes = (int) args->passes, of_task = args->task_on_all ? passes : 1;
+  double task = 0, apart = 0;
   for (int i = 0; i < N; i++) {
-    double p1[K], p2[K], sg1[K], sg2[K];
-    softmax (free_z + i * K, p1);
-    softmax (free_z + (N + i) * K, p2);
-    softmax (still + i * K, sg1);
-    softmax (still + (N + i) * K, sg2);
-    task -= log (p1[label[i]]);
-    agree += divergence (sg2, p1) + divergence (sg1, p2);
+    for (int a = 0; a < passes; a++) {
+      double p[K];
+      softmax (moving + (a * N + i) * K, p);
+      if (a < of_task) task -= log (p[label[i]]) / of_task;
+      for (int b = a + 1; b < passes; b++)
+        apart += distance (args->divergence, moving + (a * N + i) * K, moving + (b * N + i) * K,
+                           still + (a * N + i) * K, still + (b * N + i) * K);
+    }
   }
-  return scale * (task + consistency / 2 * agree);
+  const double pairs = passes > 1 ? passes * (passes - 1) / 2 : 1;
+  return args->scale * (task + args->consistency / pairs * apart);
 }
 
-Test (loss, is_the_formula)
+/* Central differences in fp64 with step 1e-5 are good to 1e-9; the gradient is rounded to fp32 at each of up to 6 additions of
+ * terms that are not larger than the logits' scale. */
+static void
+check (const adamix_loss_args *args, const char *name)
 {
-  adamix_loss_args args = args_of (2);
+  const int count = (int) args->passes * N * K;
+  const double step = 1e-5, rounding = 6 * FLT_EPSILON * scale * 4;
+  double z64[P * N * K], still[P * N * K];
   adamix_loss loss;
-  double z64[2 * N * K];
-  for (int e = 0; e < 2 * N * K; e++) z64[e] = z[e];
-  adamix_loss_compute (&args, adamix_view_of (z, 2 * N, K), adamix_view_of (dz, 2 * N, K), &loss);
-  cr_expect (fabs (loss.task + loss.consistency - loss_at (z64, z64)) < 1e-12);
-  cr_expect (loss.consistency > 0);
-}
-
-/* Central differences in fp64 with step 1e-5 are good to 1e-9; the gradient is rounded to fp32 twice. */
-Test (loss, gradient_is_the_derivative_with_still_targets)
-{
-  adamix_loss_args args = args_of (2);
-  adamix_loss loss;
-  double z64[2 * N * K], still[2 * N * K];
-  for (int e = 0; e < 2 * N * K; e++) still[e] = z64[e] = z[e];
-  adamix_loss_compute (&args, adamix_view_of (z, 2 * N, K), adamix_view_of (dz, 2 * N, K), &loss);
-  for (int e = 0; e < 2 * N * K; e++) {
-    const double step = 1e-5;
+  for (int e = 0; e < count; e++) still[e] = z64[e] = z[e];
+  adamix_loss_compute (args, adamix_view_of (z, args->passes * N, K), adamix_view_of (dz, args->passes * N, K), &loss);
+  cr_expect (fabs (loss.task + loss.consistency - loss_at (args, z64, z64)) < 1e-12, "%s: the value", name);
+  cr_expect (args->passes == 1 || loss.consistency > 0, "%s: passes are apart", name);
+  for (int e = 0; e < count; e++) {
+    const double *fixed = args->gradient == ADAMIX_CONSISTENCY_BOTH ? z64 : still;
     z64[e] = still[e] + step;
-    double plus = loss_at (z64, still);
+    const double plus = loss_at (args, z64, fixed);
     z64[e] = still[e] - step;
-    double minus = loss_at (z64, still);
+    const double minus = loss_at (args, z64, fixed);
     z64[e] = still[e];
-    cr_expect (fabs (dz[e] - (plus - minus) / (2 * step)) < 1e-9 + 2 * FLT_EPSILON * scale, "logit %d", e);
+    const double slope = (plus - minus) / (2 * step);
+    cr_expect (fabs (dz[e] - slope) < 1e-9 + rounding, "%s, logit %d: %.9g, not %.9g", name, e, (double) dz[e], slope);
   }
 }
 
-/* Nothing stands still: the gradient is that of the value. */
-Test (loss, gradient_of_both_is_the_whole_derivative)
+Test (loss, is_the_formula_and_its_gradient_the_derivative)
 {
-  adamix_loss_args args = args_of (2);
-  adamix_loss stop, both;
-  double z64[2 * N * K];
-  for (int e = 0; e < 2 * N * K; e++) z64[e] = z[e];
-  adamix_loss_compute (&args, adamix_view_of (z, 2 * N, K), adamix_view_of (dz, 2 * N, K), &stop);
-  args.gradient = ADAMIX_CONSISTENCY_BOTH;
-  adamix_loss_compute (&args, adamix_view_of (z, 2 * N, K), adamix_view_of (dz, 2 * N, K), &both);
-  cr_expect (both.task == stop.task && both.consistency == stop.consistency, "the value is that of the other form");
-  for (int e = 0; e < 2 * N * K; e++) {
-    const double step = 1e-5, here = z64[e];
-    z64[e] = here + step;
-    double plus = loss_at (z64, z64);
-    z64[e] = here - step;
-    double minus = loss_at (z64, z64);
-    z64[e] = here;
-    double expected = (plus - minus) / (2 * step);
-    cr_expect (fabs (dz[e] - expected) < 1e-9 + 3 * FLT_EPSILON * (scale + fabs (expected)), "logit %d", e);
-  }
+  static const char *const names[] = {
+#define NAME(name, text) text,
+    ADAMIX_DIVERGENCES (NAME)
+#undef NAME
+  };
+  for (int d = 0; d < (int) (sizeof names / sizeof *names); d++)
+    for (int passes = 1; passes <= P; passes++)
+      for (int all = 0; all < 2; all++)
+        for (int both = 0; both < 2; both++) {
+          char name[64];
+          adamix_loss_args args = args_of (passes);
+          args.divergence = (adamix_divergence) d;
+          args.task_on_all = all;
+          args.gradient = both ? ADAMIX_CONSISTENCY_BOTH : ADAMIX_CONSISTENCY_STOP;
+          snprintf (name, sizeof name, "%s, %d passes, task on %s, %s", names[d], passes, all ? "all" : "the first",
+                    both ? "both" : "stop");
+          check (&args, name);
+        }
 }
 
 /* Two classes with p1 = (1/2, 1/2) and p2 = (3/4, 1/4), so that by hand KL (p2 || p1) + KL (p1 || p2) =
@@ -167,9 +202,12 @@ Test (loss, bears_large_logits)
   adamix_loss_args args = args_of (2);
   adamix_loss loss;
   for (int e = 0; e < 2 * N * K; e++) z[e] = e < K || e % 2 != 0 ? -3000 : 3000;
-  adamix_loss_compute (&args, adamix_view_of (z, 2 * N, K), adamix_view_of (dz, 2 * N, K), &loss);
-  cr_expect (isfinite (loss.task) && isfinite (loss.consistency));
-  for (int e = 0; e < 2 * N * K; e++) cr_expect (isfinite (dz[e]));
+  for (int d = ADAMIX_CONSISTENCY_KL; d <= ADAMIX_CONSISTENCY_MSE; d++) {
+    args.divergence = (adamix_divergence) d;
+    adamix_loss_compute (&args, adamix_view_of (z, 2 * N, K), adamix_view_of (dz, 2 * N, K), &loss);
+    cr_expect (isfinite (loss.task) && isfinite (loss.consistency));
+    for (int e = 0; e < 2 * N * K; e++) cr_expect (isfinite (dz[e]));
+  }
 }
 
 Test (loss, tells_of_nan)
@@ -199,4 +237,19 @@ Test (loss, of_regression_is_the_squared_error)
   }
   cr_expect (fabs (loss.task - expected) < 1e-12);
   cr_expect (loss.consistency == 0);
+}
+
+/* Two numbers have no classes to compare, but a distance. */
+Test (loss, of_regression_with_squared_distance)
+{
+  const float target[1] = { 1 };
+  float two[2] = { 3, 2 }, gradient[2];
+  adamix_loss_args args = {
+    .examples = 1, .outputs = 1, .passes = 2, .target = target, .scale = 1, .consistency = 0.5
+  };
+  adamix_loss loss;
+  args.divergence = ADAMIX_CONSISTENCY_MSE;
+  adamix_loss_compute (&args, adamix_view_of (two, 2, 1), adamix_view_of (gradient, 2, 1), &loss);
+  cr_expect (loss.task == 4 && loss.consistency == 0.5);
+  cr_expect (gradient[0] == 4 + 0.5f && gradient[1] == -0.5f, "%g %g", (double) gradient[0], (double) gradient[1]);
 }

@@ -98,6 +98,15 @@ Test (config, refuses_routes_that_lead_nowhere_or_are_drawn_as_well)
   cr_assert (ne (ptr, strstr (adamix_err_message (), "--route "), NULL));
 }
 
+Test (config, refuses_passes_without_effect)
+{
+  cr_assert (eq (int, PARSE (COMPLETE, "--passes", "3", "--consistency", "0"), ADAMIX_EUSAGE));
+  cr_assert (ne (ptr, strstr (adamix_err_message (), "--passes 3"), NULL));
+  tear_down ();
+  set_up ();
+  cr_assert (eq (int, PARSE (COMPLETE, "--passes", "3", "--consistency", "0", "--task-loss", "all"), ADAMIX_OK));
+}
+
 /* What a method has no use for is named once, in one line; what a recipe set is not. */
 Test (config, warns_of_options_without_use)
 {

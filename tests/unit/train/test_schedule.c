@@ -23,3 +23,12 @@ Test (schedule, works_without_warm_up_and_with_nothing_else)
   cr_assert (eq (dbl, adamix_schedule_linear (1, 1, 5, 10), 0.5));
   cr_assert (eq (dbl, adamix_schedule_linear (1, 1, 10, 10), 0));
 }
+
+Test (schedule, the_rise_alone_stays_at_one)
+{
+  cr_assert (eq (dbl, adamix_schedule_rise (0, 0, 10), 1));
+  cr_assert (eq (dbl, adamix_schedule_rise (0.055, 0, 100), 0));
+  cr_assert (eq (dbl, adamix_schedule_rise (0.055, 3, 100), 0.5));
+  cr_assert (eq (dbl, adamix_schedule_rise (0.055, 6, 100), 1));
+  cr_assert (eq (dbl, adamix_schedule_rise (0.055, 99, 100), 1));
+}
