@@ -28,15 +28,6 @@ static const char *const train_rows[] = {
   "precision", "kernels", "threads"
 };
 
-static const adamix_option *
-find_train_row (const char *name)
-{
-  int count;
-  const adamix_option *row = adamix_train_options (&count);
-  while (strcmp (row->name, name) != 0) row++;
-  return row;
-}
-
 void
 bench_table_fill (bench_table *table, const adamix_option *own, int count)
 {
@@ -44,11 +35,9 @@ bench_table_fill (bench_table *table, const adamix_option *own, int count)
   for (size_t i = 0; i < sizeof workload_rows / sizeof *workload_rows; i++)
     table->row[table->rows++] = workload_rows[i];
   for (int i = 0; i < count; i++) table->row[table->rows++] = own[i];
-  for (size_t i = 0; i < sizeof train_rows / sizeof *train_rows; i++) {
-    adamix_option *row = &table->row[table->rows++];
-    *row = *find_train_row (train_rows[i]);
-    row->offset += offsetof (bench_workload, train);
-  }
+  const int taken = (int) (sizeof train_rows / sizeof *train_rows);
+  driver_train_rows (&table->row[table->rows], train_rows, taken, offsetof (bench_workload, train));
+  table->rows += taken;
   ADAMIX_ASSERT (table->rows <= BENCH_MAX_OPTIONS);
 }
 
@@ -67,54 +56,14 @@ check_sources (const bench_workload *w)
   return ADAMIX_OK;
 }
 
-/* The options of `adamix train` as they are without a command line, checked as there.  What a run needs and steps alone do
- * not, files, gets a name that is never opened. */
-static adamix_err
-check_as_train (bench_workload *w)
-{
-  adamix_err err = ADAMIX_OK;
-  int count;
-  adamix_options *defaults = NULL;
-  adamix_train_config *c = &w->train;
-  const adamix_option *table = adamix_train_options (&count);
-  const adamix_train_config given = *c;
-  ADAMIX_TRY (adamix_options_create (&defaults, table, count));
-  c->output = "none";
-  if (!c->model) c->model = "drawn";
-  if (!c->task) c->train_file = "drawn";
-  ADAMIX_TRY (adamix_train_config_check (c, defaults));
-  c->model = given.model;
-  c->train_file = NULL;
-done:
-  adamix_options_destroy (defaults);
-  return err;
-}
-
-/* All defaults of `adamix train` first; strings of defaults are static. */
-static adamix_err
-take_train_defaults (adamix_train_config *out)
-{
-  int count;
-  adamix_options *options;
-  const adamix_option *table = adamix_train_options (&count);
-  ADAMIX_RETURN_IF (adamix_options_create (&options, table, count));
-  adamix_err err = adamix_options_store (options, out);
-  for (int i = 0; i < count && !err; i++)
-    if (table[i].kind == ADAMIX_OPTION_STRING)
-      *(const char **) ((char *) out + table[i].offset) =
-          table[i].fallback && *table[i].fallback ? table[i].fallback : NULL;
-  adamix_options_destroy (options);
-  return err;
-}
-
 adamix_err
 bench_parse (adamix_options **options, const bench_table *table, int argc, char **argv, bench_workload *workload)
 {
-  ADAMIX_RETURN_IF (take_train_defaults (&workload->train));
+  ADAMIX_RETURN_IF (driver_train_defaults (&workload->train));
   ADAMIX_RETURN_IF (driver_parse (options, table->row, table->rows, argc, argv, workload));
   ADAMIX_RETURN_IF (check_sources (workload));
   if (!workload->shape && !workload->train.model) workload->shape = "minilm";
-  return check_as_train (workload);
+  return driver_train_check (&workload->train);
 }
 
 /* ---- a model and examples -------------------------------------------------------------------------------------------------- */

@@ -42,6 +42,19 @@ adamix_err driver_parse (adamix_options **options, const adamix_option *table, i
 /* EUSAGE that names a missing option. */
 adamix_err driver_require (const driver_command *command, const char *option, const char *value);
 
+/* Commands that stand for a training without doing it take some options of `adamix train`: copy its rows of these names, for a
+ * config that holds an adamix_train_config at `offset`. */
+void driver_train_rows (adamix_option *out, const char *const *names, int count, size_t offset);
+/* All its defaults, those of other rows too.  Call it first.  Errors: ENOMEM. */
+adamix_err driver_train_defaults (adamix_train_config *out);
+/* The checks of `adamix train`, but for what it needs and such a command does not: a folder for the run, a model and data.
+ * Errors: EUSAGE. */
+adamix_err driver_train_check (adamix_train_config *config);
+
+/* What a training has in memory, for `adamix inspect`: fill an object, or print the table of it. */
+adamix_err driver_plan_memory (const adamix_train_args *args, int ranks, json_t **out);
+void driver_print_memory (const json_t *memory);
+
 /* Open FILE or, for "-" or NULL, standard input.  Errors: EIO. */
 adamix_err driver_open_input (FILE **out, const char *path);
 /* EUSAGE if both paths are one file: opening the output would destroy the input.  NULL and "-" are no files. */

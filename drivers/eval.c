@@ -190,8 +190,9 @@ evaluate_mode (evaluator *e, adamix_comm *world, mode *m)
 {
   adamix_err err = ADAMIX_OK;
   adamix_inference inference = { 0 };
-  ADAMIX_TRY (adamix_comm_agree (world, adamix_inference_create (&inference, e->model, &e->compute,
-                                                                 &e->module[m->experts], e->config[0].max_length)));
+  const adamix_inference_size size = adamix_inference_fit ((adamix_inference_size){ 0 }, &e->dataset);
+  ADAMIX_TRY (adamix_comm_agree (
+      world, adamix_inference_create (&inference, e->model, &e->compute, &e->module[m->experts], &size)));
   ADAMIX_TRY (adamix_evaluate (world, &inference, &e->dataset, e->config[0].metrics, &m->route, &m->result, NULL));
 done:
   adamix_inference_destroy (&inference);

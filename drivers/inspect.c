@@ -4,14 +4,48 @@
 #include <string.h>
 
 typedef struct inspect_config {
-  bool json;
+  bool json, memory;
+  int64_t ranks;
+  adamix_train_config train; /* with --memory */
 } inspect_config;
 
-static const adamix_option table[] = {
+static const adamix_option own_rows[] = {
   { "json", ADAMIX_OPTION_FLAG, offsetof (inspect_config, json), "false", NULL, 0, 0, NULL,
     "print JSON instead of text" },
+  { "memory", ADAMIX_OPTION_FLAG, offsetof (inspect_config, memory), "false", NULL, 0, 0, NULL,
+    "of a model: the memory that a training with the options below takes" },
+  { "ranks", ADAMIX_OPTION_INTEGER, offsetof (inspect_config, ranks), "1", NULL, 1, 1e6, "N",
+    "ranks, all on one node" },
 };
-#define ROWS ((int) (sizeof table / sizeof *table))
+#define OWN_ROWS ((int) (sizeof own_rows / sizeof *own_rows))
+
+/* Options of `adamix train` that its memory depends on. */
+static const char *const train_rows[] = {
+  "task",         "data",
+  "train-file",   "dev-file",
+  "test-file",    "text-column",
+  "label-column", "text-pair-column",
+  "task-type",    "limit-train",
+  "order-file",   "method",
+  "experts",      "rank",
+  "share",        "consistency",
+  "placement",    "experts-per-rank",
+  "reproducible", "epochs",
+  "max-steps",    "batch",
+  "max-length",   "pool",
+  "seed",         "select",
+  "precision",    "gemm",
+  "kernels",      "threads",
+};
+#define TRAIN_ROWS ((int) (sizeof train_rows / sizeof *train_rows))
+#define ROWS       (OWN_ROWS + TRAIN_ROWS)
+
+static void
+fill_table (adamix_option table[ROWS])
+{
+  memcpy (table, own_rows, sizeof own_rows);
+  driver_train_rows (table + OWN_ROWS, train_rows, TRAIN_ROWS, offsetof (inspect_config, train));
+}
 
 /* ---- a model folder ---- */
 
@@ -244,11 +278,14 @@ print_text (const json_t *json, int depth)
 }
 
 static adamix_err
-print (const json_t *json, bool as_json)
+print (const json_t *json, const inspect_config *config)
 {
   if (!json) return adamix_err_set (ADAMIX_ENOMEM, "no memory for what was found");
-  if (!as_json) {
-    print_text (json, 0);
+  if (!config->json) {
+    if (config->memory)
+      driver_print_memory (json);
+    else
+      print_text (json, 0);
     return ADAMIX_OK;
   }
   char *text = json_dumps (json, JSON_INDENT (2));
@@ -258,27 +295,61 @@ print (const json_t *json, bool as_json)
   return ADAMIX_OK;
 }
 
+/* ---- the command ---- */
+
+/* Options of a training say nothing of anything else. */
+static adamix_err
+refuse_train_rows (const adamix_options *options)
+{
+  for (int i = 0; i < TRAIN_ROWS; i++)
+    if (adamix_options_source (options, train_rows[i]) != ADAMIX_SOURCE_DEFAULT)
+      return adamix_err_set (ADAMIX_EUSAGE, "--%s goes with --memory", train_rows[i]);
+  return ADAMIX_OK;
+}
+
+static adamix_err
+plan_memory (inspect_config *config, const adamix_options *options, const char *path, driver_session *session,
+             json_t **out)
+{
+  adamix_train_config *c = &config->train;
+  const int ranks = (int) config->ranks, cores = session->cores / ranks;
+  c->model = path;
+  ADAMIX_RETURN_IF (driver_train_check (c));
+  const adamix_train_args args = { .config = c,
+                                   .options = options,
+                                   .log = driver_session_log (session),
+                                   .threads = c->threads  ? (int) c->threads
+                                              : cores > 1 ? cores
+                                                          : 1 };
+  return driver_plan_memory (&args, ranks, out);
+}
+
 int
 driver_inspect (const driver_command *self, int argc, char **argv)
 {
   adamix_err err = ADAMIX_OK;
   driver_session session;
   inspect_config config = { 0 };
+  adamix_option table[ROWS];
   adamix_options *options = NULL;
   const char *path = NULL;
   int paths = 0;
   json_t *out = json_object ();
+  fill_table (table);
   if (driver_help (self, table, ROWS, argc, argv)) {
     json_decref (out);
     return 0;
   }
   ADAMIX_TRY (driver_session_start (&session, false));
+  ADAMIX_TRY (driver_train_defaults (&config.train));
   ADAMIX_TRY (adamix_options_create (&options, table, ROWS));
   ADAMIX_TRY (adamix_options_parse (options, argc, argv, &path, 1, &paths));
   ADAMIX_TRY (adamix_options_store (options, &config));
   if (!paths) ADAMIX_TRY (adamix_err_set (ADAMIX_EUSAGE, "which PATH? see 'adamix inspect --help'"));
-  ADAMIX_TRY (inspect (path, &session.log, &out));
-  ADAMIX_TRY (print (out, config.json));
+  if (!config.memory) ADAMIX_TRY (refuse_train_rows (options));
+  ADAMIX_TRY (config.memory ? plan_memory (&config, options, path, &session, &out)
+                            : inspect (path, &session.log, &out));
+  ADAMIX_TRY (print (out, &config));
 done:
   json_decref (out);
   adamix_options_destroy (options);

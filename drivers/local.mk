@@ -13,8 +13,10 @@ adamix_SOURCES = \
   %D%/encode.c \
   %D%/eval.c \
   %D%/inspect.c \
+  %D%/inspect_memory.c \
   %D%/main.c \
   %D%/predict.c \
   %D%/session.c \
-  %D%/train.c
+  %D%/train.c \
+  %D%/train_rows.c
 adamix_LDADD = libadamix.la $(JANSSON_LIBS) $(MPI_LIBS) -lm

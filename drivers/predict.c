@@ -78,8 +78,8 @@ open_predictor (predictor *out, const predict_config *c, driver_session *session
   ADAMIX_RETURN_IF (adamix_tokenizer_open (&out->tokenizer, c->model));
   ADAMIX_RETURN_IF (adamix_adapter_open (&out->adapter, &out->module, c->adapter, false, out->model, most));
   ADAMIX_RETURN_IF (adamix_model_pack (out->model, false));
-  ADAMIX_RETURN_IF (
-      adamix_inference_create (&out->inference, out->model, &out->compute, &out->module, out->adapter.max_length));
+  const adamix_inference_size size = adamix_inference_any (out->adapter.max_length);
+  ADAMIX_RETURN_IF (adamix_inference_create (&out->inference, out->model, &out->compute, &out->module, &size));
   const int64_t outputs = adamix_adapter_outputs (&out->adapter);
   ADAMIX_RETURN_IF (ADAMIX_ALLOC (out->z, most * outputs));
   ADAMIX_RETURN_IF (ADAMIX_ALLOC (out->p, outputs));

@@ -130,6 +130,9 @@ adamix_err adamix_inserted_bank_create (adamix_inserted_bank **out, const adamix
                                         const adamix_compute *compute, int64_t rows, int64_t route_capacity,
                                         bool backward);
 void adamix_inserted_bank_destroy (adamix_inserted_bank *inserted);
+size_t adamix_inserted_bank_bytes (const adamix_inserted_bank *inserted); /* of its buffers */
+/* What the buffers of a bank of that shape would have.  Pure. */
+size_t adamix_inserted_bank_measure (const adamix_bank_shape *shape, int64_t rows, bool backward);
 adamix_route *adamix_inserted_bank_route (adamix_inserted_bank *inserted);
 adamix_insertion *adamix_inserted_bank_insertion (adamix_inserted_bank *inserted);
 

@@ -124,6 +124,9 @@ double adamix_median (double *value, int64_t n);
  * bytes, 0 where the system does not tell. */
 int64_t adamix_memory_peak_rss (void);
 int64_t adamix_memory_pss (void);
+/* What this process has in memory now, in two parts: pages of its own, and those of files and of memory that processes can
+ * share, counted whole. */
+void adamix_memory_resident (int64_t *own, int64_t *shareable);
 
 /* ---- memory ------------------------------------------------------------------------------------------------------ */
 

@@ -100,6 +100,7 @@ typedef struct adamix_drawn_sizes {
 /* Errors: ENOMEM. */
 adamix_err adamix_dataset_draw (adamix_dataset *out, const adamix_drawn_sizes *sizes, uint64_t seed);
 void adamix_dataset_destroy (adamix_dataset *dataset);
+size_t adamix_dataset_bytes (const adamix_dataset *dataset); /* of its arrays */
 /* Rate of the most frequent class, NaN for regression. */
 double adamix_dataset_majority (const adamix_dataset *dataset);
 /* Move every tenth example of each class (chosen by seed; at least one where a class has two or more) to `held`: a

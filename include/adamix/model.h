@@ -79,12 +79,20 @@ int64_t adamix_model_linear_parameters (const adamix_model_config *config);
  * adamix_model_link, which copies the file's values there and lets the table point to them. */
 adamix_err adamix_model_announce (adamix_model *model, adamix_trainable which, adamix_params *params);
 adamix_err adamix_model_link (adamix_model *model, adamix_params *params);
+/* Plan the packed weights and tell what they take (adamix_model_pack, adamix_model_pack_node do both, or what is left to do).
+ * Errors: ENOMEM, EUNSUPPORTED. */
+adamix_err adamix_model_plan (adamix_model *model, bool backward, size_t *bytes);
 /* Pack the weights for GEMM: once before the first forward, and again after each update of trainable ones.  `backward`
  * is false if there will be no backward pass, which halves the memory. */
 adamix_err adamix_model_pack (adamix_model *model, bool backward);
 /* The first packing, into one copy a node, which its ranks make together, where the backbone is frozen and they can share
  * memory.  Collective over world.  The model is then destroyed before MPI ends. */
 adamix_err adamix_model_pack_node (adamix_model *model, adamix_comm *world, bool backward);
+
+/* What a forward reads beside the packed weights: embeddings and LayerNorms.  word[i], [V], says whether row i of the word
+ * embeddings will be read; NULL: all are.  *mapped is what lies in the model's files, in the pieces in which the system maps
+ * them, shared by the processes of a node; *own is memory of this process: all tensors that had to be converted. */
+void adamix_model_resident (const adamix_model *model, const bool *word, size_t *mapped, size_t *own);
 
 /* ---- batches --------------------------------------------------------------------------------------------------------- */
 
@@ -153,6 +161,8 @@ adamix_err adamix_workspace_create (adamix_workspace **out, const adamix_model *
                                     const adamix_workspace_size *size);
 void adamix_workspace_destroy (adamix_workspace *workspace);
 size_t adamix_workspace_bytes (const adamix_workspace *workspace);
+/* What a workspace of that size would have.  Errors: ENOMEM. */
+adamix_err adamix_workspace_measure (size_t *bytes, const adamix_model *model, const adamix_workspace_size *size);
 
 typedef struct adamix_forward_args {
   const adamix_batch *batch;
@@ -217,6 +227,7 @@ void adamix_head_destroy (adamix_head *head);
 bool adamix_head_reads_first (const adamix_head *head);
 int64_t adamix_head_outputs (const adamix_head *head);    /* K */
 int64_t adamix_head_parameters (const adamix_head *head); /* that train */
+size_t adamix_head_bytes (const adamix_head *head);       /* of its buffers */
 /* Announce the head's tensors: first dense [H,H] and its bias [H] if they are the head's own, then [K,H] and [K]; link
  * after allocation; initialise by seed: weights N(0, 0.02), biases 0. */
 adamix_err adamix_head_announce (adamix_head *head, adamix_params *params);

@@ -75,6 +75,8 @@ typedef struct adamix_gradient_parts {
 adamix_err adamix_gradient_parts_create (adamix_gradient_parts *out, int64_t count, const adamix_params *shared,
                                          const adamix_params *experts);
 void adamix_gradient_parts_destroy (adamix_gradient_parts *parts);
+/* What they take; the sets need not be allocated.  Pure. */
+size_t adamix_gradient_parts_bytes (int64_t count, const adamix_params *shared, const adamix_params *experts);
 /* Keep the gradients that the sets hold now as part `part`.  Local. */
 void adamix_gradient_parts_keep (adamix_gradient_parts *parts, int64_t part, const adamix_params *shared,
                                  const adamix_params *experts);

@@ -98,6 +98,8 @@ adamix_err adamix_params_add (adamix_params *params, const char *name, int rank,
                               int64_t *index);
 /* Allocate values and gradients (zeroed) once all rows are known.  Errors: ENOMEM. */
 adamix_err adamix_params_allocate (adamix_params *params);
+/* What adamix_params_allocate takes for the rows announced so far. */
+size_t adamix_params_bytes (const adamix_params *params);
 void adamix_params_zero_grads (adamix_params *params);
 /* The row called `name`, looked for from *next on, which moves behind it: sets list their rows in one order, so a whole
  * set is matched in one walk that starts at *next = 0.  View; NULL if there is none. */

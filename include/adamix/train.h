@@ -95,6 +95,8 @@ typedef struct adamix_optimizer {
 adamix_err adamix_optimizer_create (adamix_optimizer *out, adamix_params *params, const adamix_kernels *kernels,
                                     double weight_decay);
 void adamix_optimizer_destroy (adamix_optimizer *optimizer);
+/* What its moments take for such a set.  Pure. */
+size_t adamix_optimizer_bytes (const adamix_params *params);
 /* One update of all touched rows and of those touched before, with gradients times grad_scale (clipping):
  *   m = b1 m + (1 - b1) g;  v = b2 v + (1 - b2) g^2;  p -= lr sqrt (1 - b2^t) / (1 - b1^t) m / (sqrt v + eps);
  *   p -= lr wd p (weights only) */
@@ -115,6 +117,9 @@ typedef struct adamix_module {
 adamix_err adamix_module_create (adamix_module *out, const adamix_model *model, const adamix_bank_shape *shape,
                                  adamix_pool pool, int64_t outputs, int64_t max_rows);
 void adamix_module_destroy (adamix_module *module);
+/* All but the memory of its values: rows are announced, adamix_module_create does it first. */
+adamix_err adamix_module_announce (adamix_module *out, const adamix_model *model, const adamix_bank_shape *shape,
+                                   adamix_pool pool, int64_t outputs, int64_t max_rows);
 /* Rows to and from a safetensors file; names and shapes must agree.  Errors: EIO, EFORMAT. */
 adamix_err adamix_module_write (const adamix_module *module, const char *path);
 adamix_err adamix_module_read (adamix_module *module, const char *path);
@@ -169,8 +174,20 @@ typedef struct adamix_inference {
 
 #define ADAMIX_INFERENCE_SEQUENCES 32 /* examples a batch of evaluation and prediction */
 
+/* The largest batch, of at most ADAMIX_INFERENCE_SEQUENCES examples. */
+typedef struct adamix_inference_size {
+  int64_t tokens, longest; /* of the batch; of a sequence */
+} adamix_inference_size;
+
+/* That of any texts of at most max_length tokens.  Pure. */
+adamix_inference_size adamix_inference_any (int64_t max_length);
+/* The larger one of `size` and that of evaluating a dataset.  Pure. */
+adamix_inference_size adamix_inference_fit (adamix_inference_size size, const adamix_dataset *dataset);
 adamix_err adamix_inference_create (adamix_inference *out, const adamix_model *model, const adamix_compute *compute,
-                                    adamix_module *module, int64_t max_length);
+                                    adamix_module *module, const adamix_inference_size *size);
+/* What its buffers would have, those of the module's head among them.  Errors: ENOMEM. */
+adamix_err adamix_inference_measure (size_t *bytes, const adamix_model *model, const adamix_module *module,
+                                     const adamix_inference_size *size);
 void adamix_inference_destroy (adamix_inference *inference);
 /* Logits z [n, K] of the examples chosen[0 .. n), n <= ADAMIX_INFERENCE_SEQUENCES. */
 adamix_err adamix_inference_run (adamix_inference *inference, const adamix_dataset *dataset, const int64_t *chosen,
@@ -236,6 +253,46 @@ typedef struct adamix_run_state {
  * Local.  Errors: ENOMEM. */
 adamix_err adamix_run_state_read (adamix_run_state *out, const char *run, adamix_log *log);
 void adamix_run_state_destroy (adamix_run_state *state);
+
+/* ---- memory ---------------------------------------------------------------------------------------------------------------- */
+
+/* The parts of a run's memory: X (name, key in JSON, shared by the ranks of a node, text). */
+#define ADAMIX_MEMORY_PARTS(X)                                                                                         \
+  X (PACKED, "packed_weight_bytes", true, "packed weights of the frozen layers")                                       \
+  X (MAPPED, "mapped_tensor_bytes", true, "embeddings and LayerNorms in the model's file")                             \
+  X (LIBRARIES, "library_bytes", true, "program and libraries")                                                        \
+  X (ACTIVATIONS, "activation_bytes", false, "activations of training")                                                \
+  X (PARAMETERS, "parameter_bytes", false, "trained parameters, gradients, moments")                                   \
+  X (GATHERED, "gathered_bytes", false, "those of all ranks, to evaluate and to store")                                \
+  X (EVALUATION, "evaluation_bytes", false, "activations of evaluation")                                               \
+  X (TEXTS, "text_bytes", false, "token ids and labels of the data")                                                   \
+  X (PROCESS, "process_bytes", false, "the process itself: tokenizer, tables, heap")
+typedef enum adamix_memory_part {
+#define ADAMIX_MEMORY_ENUM(name, key, shared, text) ADAMIX_MEMORY_##name,
+  ADAMIX_MEMORY_PARTS (ADAMIX_MEMORY_ENUM)
+#undef ADAMIX_MEMORY_ENUM
+      ADAMIX_MEMORY_COUNT
+} adamix_memory_part;
+
+typedef struct adamix_memory_row {
+  const char *key, *text;
+  bool shared;
+} adamix_memory_row;
+
+/* A part's row in the table of parts.  View. */
+const adamix_memory_row *adamix_memory_row_of (adamix_memory_part part);
+
+/* What a training will have in memory at most; bytes. */
+typedef struct adamix_memory_plan {
+  int64_t rank[ADAMIX_MEMORY_COUNT]; /* of the rank with most */
+  int64_t node[ADAMIX_MEMORY_COUNT]; /* of all ranks, were they on one node */
+  int64_t passes, tokens;            /* the largest shard of any step: tokens of a pass */
+} adamix_memory_plan;
+
+/* Plan the training of args->config for `ranks` ranks as they would themselves, open what they open, train nothing and write
+ * nothing.  Without --task and --train-file all sequences have --max-length tokens.  args->world is not used.  Local.
+ * Errors: as adamix_train_run. */
+adamix_err adamix_train_plan_memory (adamix_memory_plan *out, const adamix_train_args *args, int ranks);
 
 /* ---- measuring ------------------------------------------------------------------------------------------------------------- */
 

@@ -281,12 +281,21 @@ backward (adamix_insertion *insertion, int64_t layer, adamix_place place, const 
 /* ---- life ----------------------------------------------------------------------------------------------------------- */
 
 static void
-plan (adamix_inserted_bank *self, adamix_arena *arena)
+plan (adamix_inserted_bank *self, adamix_arena *arena, const adamix_bank_shape *shape)
 {
-  int64_t size = self->rows * self->bank->shape.bottleneck;
-  self->u = adamix_arena_take (arena, self->backward ? self->bank->shape.layers * size : size, sizeof (float));
+  int64_t size = self->rows * shape->bottleneck;
+  self->u = adamix_arena_take (arena, self->backward ? shape->layers * size : size, sizeof (float));
   self->a = adamix_arena_take (arena, size, sizeof (float));
   self->du = adamix_arena_take (arena, self->backward ? size : 0, sizeof (float));
+}
+
+size_t
+adamix_inserted_bank_measure (const adamix_bank_shape *shape, int64_t rows, bool backward_too)
+{
+  adamix_inserted_bank self = { .rows = rows, .backward = backward_too };
+  adamix_arena measure = { 0 };
+  plan (&self, &measure, shape);
+  return measure.used;
 }
 
 adamix_err
@@ -295,7 +304,6 @@ adamix_inserted_bank_create (adamix_inserted_bank **out, const adamix_bank *bank
 {
   adamix_err err = ADAMIX_OK;
   adamix_inserted_bank *self = NULL;
-  adamix_arena measure = { 0 };
   ADAMIX_TRY (ADAMIX_ALLOC (self, 1));
   self->insertion = (adamix_insertion){ .serves_ffn = true, .forward = forward, .backward = backward };
   self->bank = bank;
@@ -303,9 +311,8 @@ adamix_inserted_bank_create (adamix_inserted_bank **out, const adamix_bank *bank
   self->rows = rows;
   self->backward = backward_too;
   ADAMIX_TRY (adamix_route_create (&self->route, bank->shape.layers, route_capacity));
-  plan (self, &measure);
-  ADAMIX_TRY (adamix_arena_create (&self->arena, measure.used));
-  plan (self, &self->arena);
+  ADAMIX_TRY (adamix_arena_create (&self->arena, adamix_inserted_bank_measure (&bank->shape, rows, backward_too)));
+  plan (self, &self->arena, &bank->shape);
   *out = self;
   self = NULL;
 done:
@@ -320,6 +327,12 @@ adamix_inserted_bank_destroy (adamix_inserted_bank *inserted)
   adamix_arena_destroy (&inserted->arena);
   adamix_route_destroy (&inserted->route);
   free (inserted);
+}
+
+size_t
+adamix_inserted_bank_bytes (const adamix_inserted_bank *inserted)
+{
+  return inserted->arena.size;
 }
 
 adamix_route *

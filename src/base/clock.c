@@ -57,3 +57,10 @@ adamix_memory_pss (void)
 {
   return proc_bytes ("/proc/self/smaps_rollup", "Pss");
 }
+
+void
+adamix_memory_resident (int64_t *own, int64_t *shareable)
+{
+  *own = proc_bytes ("/proc/self/smaps_rollup", "Anonymous");
+  *shareable = proc_bytes ("/proc/self/smaps_rollup", "Rss") - *own;
+}

@@ -19,6 +19,15 @@ adamix_dataset_destroy (adamix_dataset *dataset)
   *dataset = (adamix_dataset){ 0 };
 }
 
+size_t
+adamix_dataset_bytes (const adamix_dataset *d)
+{
+  const size_t tokens = d->examples ? (size_t) d->offset[d->examples] : 0, examples = (size_t) d->examples;
+  return tokens * (sizeof *d->id + sizeof *d->type) +
+         examples * (sizeof *d->offset + sizeof *d->line + (d->label ? sizeof *d->label : 0) +
+                     (d->target ? sizeof *d->target : 0));
+}
+
 static adamix_err
 read_target (const adamix_table *table, int64_t row, int64_t column, float *out)
 {

@@ -93,6 +93,12 @@ adamix_head_parameters (const adamix_head *head)
   return outputs * (inputs + 1);
 }
 
+size_t
+adamix_head_bytes (const adamix_head *head)
+{
+  return head->arena.size;
+}
+
 static adamix_err
 announce_linear (own_linear *linear, const char *name, int64_t inputs, adamix_params *params)
 {

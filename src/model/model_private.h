@@ -169,6 +169,8 @@ const float *adamix_model_values (const adamix_model *model, int64_t layer, adam
 /* Where its gradient is added up, marked as touched; NULL: frozen, or no such tensor. */
 float *adamix_model_gradient (const adamix_model *model, int64_t layer, adamix_role role);
 const adamix_linear *adamix_model_linear (const adamix_model *model, int64_t layer, adamix_linear_kind kind);
+/* Is a tensor part of what linear layers are packed from?  Pure. */
+bool adamix_model_packs (adamix_role role);
 /* dW += dy^T x, db += column sums of dy for the trainable ones among the blocks of a linear layer. */
 adamix_err adamix_linear_gradients (const adamix_model *model, int64_t layer, adamix_linear_kind kind, adamix_view dy,
                                     adamix_view x);

@@ -61,6 +61,15 @@ static const struct {
   [ADAMIX_LINEAR_POOLER] = { 1, { ADAMIX_ROLE_POOLER_WEIGHT } },
 };
 
+bool
+adamix_model_packs (adamix_role role)
+{
+  for (int kind = 0; kind < ADAMIX_LINEARS; ++kind)
+    for (int i = 0; i < linear_row[kind].blocks; ++i)
+      if (role == linear_row[kind].weight[i] || role == linear_row[kind].weight[i] + 1) return true;
+  return false;
+}
+
 /* The file's copy of packed weights is of no more use; pages that are touched all the same are read again. */
 static void
 release_source (const adamix_model *model, const adamix_linear_source *source)
@@ -135,16 +144,30 @@ done:
   return err;
 }
 
-/* Plan all layers; *bytes is what they take together. */
+/* Plan all layers that are not; *bytes is what they take together. */
 static adamix_err
 plan_jobs (const linear_job *job, int64_t jobs, bool backward, size_t *bytes)
 {
   *bytes = 0;
   for (int64_t i = 0; i < jobs; ++i) {
-    ADAMIX_RETURN_IF (adamix_linear_plan (job[i].linear, job[i].backend, job[i].rows, job[i].source.cols, backward));
+    if (!*job[i].linear)
+      ADAMIX_RETURN_IF (adamix_linear_plan (job[i].linear, job[i].backend, job[i].rows, job[i].source.cols, backward));
     *bytes += adamix_linear_bytes (*job[i].linear);
   }
   return ADAMIX_OK;
+}
+
+adamix_err
+adamix_model_plan (adamix_model *model, bool backward, size_t *bytes)
+{
+  adamix_err err = ADAMIX_OK;
+  linear_job *job = NULL;
+  int64_t jobs;
+  ADAMIX_TRY (list_jobs (model, &job, &jobs));
+  ADAMIX_TRY (plan_jobs (job, jobs, backward, bytes));
+done:
+  free (job);
+  return err;
 }
 
 /* Every rank of the node packs its share; one that shares nothing packs all. */

@@ -79,14 +79,11 @@ plan (adamix_workspace *workspace, adamix_arena *arena, const adamix_model *mode
   workspace->layer[L].input = own_or (arena, workspace->keep_inputs, workspace->x, rows, H);
 }
 
-adamix_err
-adamix_workspace_create (adamix_workspace **out, const adamix_model *model, const adamix_workspace_size *size)
+/* All but the memory of the buffers. */
+static adamix_err
+prepare (adamix_workspace *workspace, const adamix_model *model, const adamix_workspace_size *size)
 {
-  adamix_err err = ADAMIX_OK;
-  adamix_workspace *workspace = NULL;
   const adamix_model_config *config = &model->config;
-  *out = NULL;
-  ADAMIX_TRY (ADAMIX_ALLOC (workspace, 1));
   workspace->size = *size;
   workspace->hidden = config->hidden;
   workspace->layers = config->layers;
@@ -97,11 +94,32 @@ adamix_workspace_create (adamix_workspace **out, const adamix_model *model, cons
   int64_t line = ADAMIX_ALIGN / sizeof (float);
   int64_t scratch = (int64_t) adamix_attention_scratch (size->longest, config->hidden / config->heads);
   workspace->scratch_stride = (scratch + line - 1) / line * line; /* threads never share a cache line */
-  ADAMIX_TRY (ADAMIX_ALLOC (workspace->layer, config->layers + 1));
+  return ADAMIX_ALLOC (workspace->layer, config->layers + 1);
+}
 
+adamix_err
+adamix_workspace_measure (size_t *bytes, const adamix_model *model, const adamix_workspace_size *size)
+{
+  adamix_workspace workspace = { 0 };
   adamix_arena measure = { 0 };
-  plan (workspace, &measure, model);
-  ADAMIX_TRY (adamix_arena_create (&workspace->arena, measure.used));
+  ADAMIX_RETURN_IF (prepare (&workspace, model, size));
+  plan (&workspace, &measure, model);
+  *bytes = measure.used;
+  free (workspace.layer);
+  return ADAMIX_OK;
+}
+
+adamix_err
+adamix_workspace_create (adamix_workspace **out, const adamix_model *model, const adamix_workspace_size *size)
+{
+  adamix_err err = ADAMIX_OK;
+  adamix_workspace *workspace = NULL;
+  size_t bytes;
+  *out = NULL;
+  ADAMIX_TRY (adamix_workspace_measure (&bytes, model, size));
+  ADAMIX_TRY (ADAMIX_ALLOC (workspace, 1));
+  ADAMIX_TRY (prepare (workspace, model, size));
+  ADAMIX_TRY (adamix_arena_create (&workspace->arena, bytes));
   plan (workspace, &workspace->arena, model);
   *out = workspace;
   workspace = NULL;

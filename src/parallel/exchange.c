@@ -30,6 +30,12 @@ adamix_gradient_parts_create (adamix_gradient_parts *out, int64_t count, const a
   return ADAMIX_ALLOC (out->experts, count * exchanged (experts));
 }
 
+size_t
+adamix_gradient_parts_bytes (int64_t count, const adamix_params *shared, const adamix_params *experts)
+{
+  return (size_t) (count * (exchanged (shared) + exchanged (experts))) * sizeof (float);
+}
+
 void
 adamix_gradient_parts_destroy (adamix_gradient_parts *parts)
 {

@@ -30,6 +30,12 @@ grads_count (const adamix_params *params)
   return params->count + params->rows + ADAMIX_PARAMS_RIDERS;
 }
 
+size_t
+adamix_params_bytes (const adamix_params *params)
+{
+  return (size_t) (params->count + grads_count (params)) * sizeof *params->values;
+}
+
 adamix_err
 adamix_params_allocate (adamix_params *params)
 {

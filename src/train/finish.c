@@ -61,18 +61,30 @@ put_integer (json_t **json, const char *key, int64_t value)
 
 /* Sums over the ranks of what only they know. */
 typedef struct machine_use {
-  double memory, wait, comm, step, peak;
+  double memory, predicted, wait, comm, step;
+  double activations, peak; /* of the rank with most */
 } machine_use;
+
+/* As they were cut, not as they were planned. */
+static double
+activation_bytes (const adamix_run *run)
+{
+  size_t bytes = adamix_workspace_bytes (run->workspace) + adamix_head_bytes (run->head);
+  if (run->inserted) bytes += adamix_inserted_bank_bytes (run->inserted);
+  return (double) bytes;
+}
 
 static adamix_err
 measure_use (adamix_run *run, machine_use *out)
 {
   double sums[] = { (double) adamix_memory_pss (), run->wait_seconds, run->comm_seconds, run->step_seconds };
-  double peak = (double) adamix_memory_peak_rss ();
+  double most[] = { (double) adamix_memory_peak_rss (), activation_bytes (run) };
   ADAMIX_RETURN_IF (adamix_comm_sum_f64 (run->args->world, sums, sizeof sums / sizeof *sums));
-  ADAMIX_RETURN_IF (adamix_comm_max_f64 (run->args->world, &peak, 1));
-  *out = (machine_use){ .memory = sums[0], .wait = sums[1], .comm = sums[2], .step = sums[3], .peak = peak };
-  return ADAMIX_OK;
+  ADAMIX_RETURN_IF (adamix_comm_max_f64 (run->args->world, most, sizeof most / sizeof *most));
+  *out = (machine_use){
+    .memory = sums[0], .wait = sums[1], .comm = sums[2], .step = sums[3], .peak = most[0], .activations = most[1]
+  };
+  return adamix_run_predict_memory (run, &out->predicted);
 }
 
 static adamix_err
@@ -97,6 +109,8 @@ write_results (const adamix_run *run, const adamix_train_results *r, const machi
   put_integer (&json, "head_parameters", r->head_parameters);
   put_integer (&json, "peak_rss_bytes", (int64_t) use->peak);
   put_integer (&json, "memory_bytes", (int64_t) use->memory);
+  put_integer (&json, "predicted_memory_bytes", (int64_t) use->predicted);
+  put_integer (&json, "activation_bytes", (int64_t) use->activations);
   put (&json, "comm_fraction", use->comm / use->step);
   put (&json, "wait_fraction", use->wait / use->step);
   put_integer (&json, "world_size", run->args->world->size);
@@ -137,7 +151,6 @@ adamix_run_finish (adamix_run *run, adamix_train_results *r)
   adamix_snapshot *s = &run->snapshot;
   adamix_comm *world = run->args->world;
   machine_use use;
-  ADAMIX_RETURN_IF (measure_use (run, &use));
   ADAMIX_RETURN_IF (adamix_run_gather_values (run));
   const bool best = s->best && s->best_step > 0;
   if (best) adamix_params_copy (&run->best.params, run->best.params.values, &run->all.params, run->all.params.values);
@@ -145,6 +158,8 @@ adamix_run_finish (adamix_run *run, adamix_train_results *r)
   r->best_step = best ? s->best_step : s->step;
   ADAMIX_RETURN_IF (adamix_run_merge (run));
   ADAMIX_RETURN_IF (evaluate_final (run, r));
+  /* Here the run has all its memory: nothing that training touched was given back, and evaluation has touched its own. */
+  ADAMIX_RETURN_IF (measure_use (run, &use));
   for (adamix_split split = 0; split < ADAMIX_SPLITS; split++)
     warn_undefined (run->args->log, split, &r->evaluation[split]);
   r->train_seconds = s->train_seconds;

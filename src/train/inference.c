@@ -2,21 +2,60 @@
 
 #include <string.h>
 
+#define MAX(a, b) ((a) > (b) ? (a) : (b))
+
+adamix_inference_size
+adamix_inference_any (int64_t max_length)
+{
+  return (adamix_inference_size){ .tokens = ADAMIX_INFERENCE_SEQUENCES * max_length, .longest = max_length };
+}
+
+adamix_inference_size
+adamix_inference_fit (adamix_inference_size size, const adamix_dataset *dataset)
+{
+  const int64_t *offset = dataset->offset, most = ADAMIX_INFERENCE_SEQUENCES;
+  for (int64_t i = 0; i < dataset->examples; i++) {
+    const int64_t end = dataset->examples - i < most ? dataset->examples : i + most;
+    size.longest = MAX (size.longest, offset[i + 1] - offset[i]);
+    if (i % most == 0) size.tokens = MAX (size.tokens, offset[end] - offset[i]);
+  }
+  return size;
+}
+
+static adamix_workspace_size
+workspace_size (const adamix_module *module, const adamix_inference_size *size)
+{
+  return (adamix_workspace_size){ .passes = 1,
+                                  .tokens = size->tokens,
+                                  .sequences = ADAMIX_INFERENCE_SEQUENCES,
+                                  .longest = size->longest,
+                                  .modules = module->has_bank };
+}
+
+adamix_err
+adamix_inference_measure (size_t *bytes, const adamix_model *model, const adamix_module *module,
+                          const adamix_inference_size *size)
+{
+  const adamix_workspace_size workspace = workspace_size (module, size);
+  ADAMIX_RETURN_IF (adamix_workspace_measure (bytes, model, &workspace));
+  *bytes += adamix_head_bytes (module->head);
+  if (module->has_bank) *bytes += adamix_inserted_bank_measure (&module->shape, size->tokens, false);
+  return ADAMIX_OK;
+}
+
 adamix_err
 adamix_inference_create (adamix_inference *out, const adamix_model *model, const adamix_compute *compute,
-                         adamix_module *module, int64_t max_length)
+                         adamix_module *module, const adamix_inference_size *size)
 {
   adamix_err err = ADAMIX_OK;
-  const int64_t sequences = ADAMIX_INFERENCE_SEQUENCES, tokens = sequences * max_length;
+  const int64_t tokens = size->tokens;
+  const adamix_workspace_size workspace = workspace_size (module, size);
   *out = (adamix_inference){ .model = model, .compute = compute, .module = module };
-  adamix_workspace_size size = {
-    .passes = 1, .tokens = tokens, .sequences = sequences, .longest = max_length, .modules = module->has_bank
-  };
-  ADAMIX_TRY (adamix_workspace_create (&out->workspace, model, &size));
+  ADAMIX_TRY (adamix_workspace_create (&out->workspace, model, &workspace));
   /* A route by token may need a span a row. */
   if (module->has_bank)
     ADAMIX_TRY (adamix_inserted_bank_create (&out->inserted, module->bank, compute, tokens, tokens, false));
-  ADAMIX_TRY (adamix_batch_create (&out->batch, sequences, tokens));
+  ADAMIX_TRY (adamix_batch_create (&out->batch, ADAMIX_INFERENCE_SEQUENCES, tokens));
 done:
   if (err) adamix_inference_destroy (out);
   return err;

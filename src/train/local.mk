@@ -8,6 +8,7 @@ libadamix_la_SOURCES += \
   %D%/gather.c \
   %D%/inference.c \
   %D%/measure.c \
+  %D%/memory.c \
   %D%/module.c \
   %D%/optimizer.c \
   %D%/plan.c \

@@ -3,8 +3,8 @@
 #include <string.h>
 
 adamix_err
-adamix_module_create (adamix_module *out, const adamix_model *model, const adamix_bank_shape *shape, adamix_pool pool,
-                      int64_t outputs, int64_t max_rows)
+adamix_module_announce (adamix_module *out, const adamix_model *model, const adamix_bank_shape *shape, adamix_pool pool,
+                        int64_t outputs, int64_t max_rows)
 {
   adamix_err err = ADAMIX_OK;
   *out = (adamix_module){ .has_bank = shape != NULL };
@@ -14,6 +14,17 @@ adamix_module_create (adamix_module *out, const adamix_model *model, const adami
   }
   ADAMIX_TRY (adamix_head_create (&out->head, model, pool, outputs, max_rows));
   ADAMIX_TRY (adamix_head_announce (out->head, &out->params));
+done:
+  if (err) adamix_module_destroy (out);
+  return err;
+}
+
+adamix_err
+adamix_module_create (adamix_module *out, const adamix_model *model, const adamix_bank_shape *shape, adamix_pool pool,
+                      int64_t outputs, int64_t max_rows)
+{
+  adamix_err err = ADAMIX_OK;
+  ADAMIX_TRY (adamix_module_announce (out, model, shape, pool, outputs, max_rows));
   ADAMIX_TRY (adamix_params_allocate (&out->params));
   if (out->bank) adamix_bank_link (out->bank, &out->params, &out->params);
   adamix_head_link (out->head, &out->params);

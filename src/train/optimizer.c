@@ -19,6 +19,13 @@ done:
   return err;
 }
 
+size_t
+adamix_optimizer_bytes (const adamix_params *params)
+{
+  const adamix_optimizer *o = NULL;
+  return (size_t) params->count * (sizeof *o->first + sizeof *o->second) + (size_t) params->rows * sizeof *o->steps;
+}
+
 void
 adamix_optimizer_destroy (adamix_optimizer *optimizer)
 {

@@ -10,8 +10,10 @@ measure (adamix_plan *plan)
     adamix_plan_cut (plan, step);
     for (int s = 0; s < plan->shards; s++) {
       int64_t tokens = 0;
-      for (int64_t i = plan->first[s]; i < plan->first[s + 1]; i++)
+      for (int64_t i = plan->first[s]; i < plan->first[s + 1]; i++) {
         tokens += plan->train->offset[plan->dealt[i] + 1] - plan->train->offset[plan->dealt[i]];
+        plan->used[plan->dealt[i]] = true;
+      }
       plan->shard_tokens = MAX (plan->shard_tokens, tokens);
       plan->shard_sequences = MAX (plan->shard_sequences, plan->first[s + 1] - plan->first[s]);
     }
@@ -52,10 +54,9 @@ adamix_plan_create (adamix_plan *out, const adamix_train_config *config, const a
                         .seed = (uint64_t) config->seed,
                         .batch = config->batch,
                         .shards = shards,
-                        .mine = shards * world->rank / world->size,
-                        .end = shards * (world->rank + 1) / world->size,
                         .choose = config->order_file ? choose_prescribed : choose_shuffled,
                         .epoch = -1 };
+  adamix_plan_take (out, world->rank, world->size);
   out->steps_per_epoch = (train->examples + config->batch - 1) / config->batch;
   out->steps = config->max_steps ? config->max_steps : (int64_t) (config->epochs * (double) out->steps_per_epoch);
   out->steps = MAX (out->steps, 1);
@@ -63,6 +64,7 @@ adamix_plan_create (adamix_plan *out, const adamix_train_config *config, const a
     ADAMIX_TRY (adamix_prescribed_order_read (&out->prescribed, config->order_file, out->steps, config->batch,
                                               train->examples));
   ADAMIX_TRY (ADAMIX_ALLOC (out->order, train->examples));
+  ADAMIX_TRY (ADAMIX_ALLOC (out->used, train->examples));
   ADAMIX_TRY (ADAMIX_ALLOC (out->dealt, config->batch));
   ADAMIX_TRY (ADAMIX_ALLOC (out->scratch, config->batch));
   ADAMIX_TRY (ADAMIX_ALLOC (out->first, shards + 1));
@@ -73,6 +75,13 @@ done:
 }
 
 void
+adamix_plan_take (adamix_plan *plan, int rank, int ranks)
+{
+  plan->mine = plan->shards * rank / ranks;
+  plan->end = plan->shards * (rank + 1) / ranks;
+}
+
+void
 adamix_plan_destroy (adamix_plan *plan)
 {
   if (!plan) return;
@@ -80,6 +89,7 @@ adamix_plan_destroy (adamix_plan *plan)
   free (plan->scratch);
   free (plan->dealt);
   free (plan->order);
+  free (plan->used);
   adamix_prescribed_order_destroy (&plan->prescribed);
   *plan = (adamix_plan){ 0 };
 }

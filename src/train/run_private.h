@@ -33,6 +33,11 @@ typedef struct adamix_run {
   adamix_plan plan;
   adamix_prescribed_routes routes;
 
+  /* Sizes of the buffers, and what this rank will have in memory, by part. */
+  adamix_workspace_size training;
+  adamix_inference_size evaluation;
+  int64_t memory[ADAMIX_MEMORY_COUNT];
+
   /* What this rank trains. */
   adamix_bank_shape shape;
   adamix_params shared, experts;
@@ -63,7 +68,19 @@ typedef struct adamix_step_result {
   bool stop;
 } adamix_step_result;
 
-/* setup.c.  *finished: --resume met a finished run, nothing else was built.  Collective over the world. */
+/* setup.c.  The first steps of a run, each Local: an empty one; model, tokenizer, data, plan (without data in the configuration:
+ * sequences of --max-length tokens); and, once the placement is there, the rows of what this rank trains. */
+void adamix_run_begin (adamix_run *run, const adamix_train_args *args);
+adamix_err adamix_run_open_inputs (adamix_run *run);
+adamix_err adamix_run_announce (adamix_run *run);
+adamix_placement_args adamix_run_placement_args (const adamix_run *run);
+
+/* memory.c: fill in `training`, `evaluation` and `memory` from what is announced.  Local. */
+adamix_err adamix_run_plan_memory (adamix_run *run);
+/* What was planned, over all ranks.  Collective over the world. */
+adamix_err adamix_run_predict_memory (const adamix_run *run, double *bytes);
+
+/* *finished: --resume met a finished run, nothing else was built.  Collective over the world. */
 adamix_err adamix_run_open (adamix_run *out, const adamix_train_args *args, bool *finished);
 void adamix_run_close (adamix_run *run);
 

@@ -74,6 +74,21 @@ read_data (adamix_run *run)
   return ADAMIX_OK;
 }
 
+/* What `adamix inspect` knows of a training whose data it was not given: nothing is longer than --max-length. */
+static adamix_err
+draw_data (adamix_run *run)
+{
+  const adamix_train_config *c = run->config;
+  enum { CLASSES = 2 };
+  const adamix_drawn_sizes sizes = { .examples = c->batch,
+                                     .tokens = (double) c->max_length,
+                                     .longest = c->max_length,
+                                     .vocabulary = adamix_model_config_of (run->model)->vocabulary,
+                                     .classes = CLASSES };
+  run->outputs = CLASSES;
+  return adamix_dataset_draw (&run->data[ADAMIX_SPLIT_TRAIN], &sizes, (uint64_t) c->seed);
+}
+
 /* How often a batch goes through the model: more than once only where the other passes change something, by their task loss
  * or by a term between the passes, which KL and its kind have between classes only. */
 static int64_t
@@ -100,8 +115,8 @@ shape_run (adamix_run *run)
   run->passes = passes_of (run);
 }
 
-static adamix_placement_args
-placement_args (const adamix_run *run)
+adamix_placement_args
+adamix_run_placement_args (const adamix_run *run)
 {
   const adamix_train_config *c = run->config;
   return (adamix_placement_args){ .layers = run->shape.layers,
@@ -115,7 +130,7 @@ static adamix_err
 read_routes (adamix_run *run)
 {
   const adamix_train_config *c = run->config;
-  const adamix_placement_args placement = placement_args (run);
+  const adamix_placement_args placement = adamix_run_placement_args (run);
   if (!c->routes_file) return ADAMIX_OK;
   const int groups = adamix_placement_policy_find (c->placement)->groups (&placement, run->args->world->size);
   if (groups > 1)
@@ -143,8 +158,8 @@ fix_options (adamix_run *run)
   return run->fixed ? ADAMIX_OK : adamix_err_set (ADAMIX_ENOMEM, "no memory for the options of the run");
 }
 
-static adamix_err
-open_inputs (adamix_run *run)
+adamix_err
+adamix_run_open_inputs (adamix_run *run)
 {
   const adamix_train_config *c = run->config;
   ADAMIX_RETURN_IF (adamix_train_config_task (c, &run->task));
@@ -159,7 +174,7 @@ open_inputs (adamix_run *run)
   if (c->max_length > model->longest)
     return adamix_err_set (ADAMIX_EUSAGE, "--max-length %lld is more than the %lld tokens that %s has positions for",
                            (long long) c->max_length, (long long) model->longest, c->model);
-  ADAMIX_RETURN_IF (read_data (run));
+  ADAMIX_RETURN_IF (c->task || c->train_file ? read_data (run) : draw_data (run));
   const adamix_comm *world = run->args->world;
   if (c->reproducible && world->size > VIRTUAL_SHARDS)
     return adamix_err_set (ADAMIX_EUSAGE, "--reproducible cuts a batch into %d shards: %d ranks are too many for it",
@@ -173,14 +188,19 @@ open_inputs (adamix_run *run)
 
 /* ---- what needs the placement ---- */
 
-static adamix_err
-create_trained (adamix_run *run)
+adamix_err
+adamix_run_announce (adamix_run *run)
 {
   const int64_t most = run->plan.shard_sequences * run->passes;
   if (run->method->modules)
     ADAMIX_RETURN_IF (adamix_bank_create (&run->bank, &run->shape, run->placement.owned, &run->shared, &run->experts));
   ADAMIX_RETURN_IF (adamix_head_create (&run->head, run->model, run->pool, run->outputs, most));
-  ADAMIX_RETURN_IF (adamix_head_announce (run->head, &run->shared));
+  return adamix_head_announce (run->head, &run->shared);
+}
+
+static adamix_err
+create_trained (adamix_run *run)
+{
   ADAMIX_RETURN_IF (adamix_params_allocate (&run->shared));
   ADAMIX_RETURN_IF (adamix_params_allocate (&run->experts));
   if (run->bank) {
@@ -200,13 +220,7 @@ create_buffers (adamix_run *run)
 {
   const adamix_plan *plan = &run->plan;
   const int64_t rows = run->passes * plan->shard_tokens;
-  adamix_workspace_size size = { .passes = run->passes,
-                                 .tokens = plan->shard_tokens,
-                                 .sequences = plan->shard_sequences,
-                                 .longest = plan->longest,
-                                 .backward = run->method->modules,
-                                 .modules = run->method->modules };
-  ADAMIX_RETURN_IF (adamix_workspace_create (&run->workspace, run->model, &size));
+  ADAMIX_RETURN_IF (adamix_workspace_create (&run->workspace, run->model, &run->training));
   ADAMIX_RETURN_IF (adamix_batch_create (&run->batch, plan->shard_sequences, plan->shard_tokens));
   if (run->bank)
     ADAMIX_RETURN_IF (adamix_inserted_bank_create (
@@ -228,7 +242,7 @@ create_gathered (adamix_run *run)
   ADAMIX_RETURN_IF (adamix_module_create (&run->all, run->model, all_shape, run->pool, run->outputs, most));
   ADAMIX_RETURN_IF (adamix_module_create (&run->merged, run->model, merged_shape, run->pool, run->outputs, most));
   ADAMIX_RETURN_IF (
-      adamix_inference_create (&run->inference, run->model, &run->compute, &run->merged, run->config->max_length));
+      adamix_inference_create (&run->inference, run->model, &run->compute, &run->merged, &run->evaluation));
   if (run->config->select == 1) {
     ADAMIX_RETURN_IF (adamix_module_create (&run->best, run->model, all_shape, run->pool, run->outputs, most));
     run->snapshot.best = &run->best;
@@ -312,12 +326,30 @@ prepare_folder (adamix_run *run, bool *finished)
   return adamix_comm_broadcast (world, 0, finished, sizeof *finished);
 }
 
-static void
-begin (adamix_run *run, const adamix_train_args *args)
+void
+adamix_run_begin (adamix_run *run, const adamix_train_args *args)
 {
   const adamix_train_config *c = args->config;
   *run = (adamix_run){ .args = args, .config = c, .method = adamix_method_find (c->method), .lock = -1 };
   run->route = adamix_route_policy_find (c->route);
+}
+
+/* What the memory of a rank depends on is known behind this. */
+static adamix_err
+announce (adamix_run *run)
+{
+  ADAMIX_RETURN_IF (adamix_run_announce (run));
+  return adamix_run_plan_memory (run);
+}
+
+static adamix_err
+place (adamix_run *run)
+{
+  adamix_comm *world = run->args->world;
+  const adamix_placement_args args = adamix_run_placement_args (run);
+  const adamix_placement_policy *policy = adamix_placement_policy_find (run->config->placement);
+  ADAMIX_RETURN_IF (adamix_placement_create (&run->placement, policy, &args, world));
+  return adamix_comm_agree (world, announce (run));
 }
 
 static adamix_err
@@ -335,16 +367,14 @@ adamix_run_open_on (adamix_run *run, const adamix_train_args *args, const adamix
 {
   adamix_err err = ADAMIX_OK;
   adamix_comm *world = args->world;
-  begin (run, args);
+  adamix_run_begin (run, args);
   run->compute = *inputs->compute;
   run->model = inputs->model;
   run->data[ADAMIX_SPLIT_TRAIN] = *inputs->train;
   run->task = (adamix_task){ .type = ADAMIX_TASK_CLASSIFICATION };
   run->outputs = inputs->outputs;
   ADAMIX_TRY (adamix_comm_agree (world, plan_on (run)));
-  const adamix_placement_args placement = placement_args (run);
-  ADAMIX_TRY (adamix_placement_create (&run->placement, adamix_placement_policy_find (args->config->placement),
-                                       &placement, world));
+  ADAMIX_TRY (place (run));
   ADAMIX_TRY (adamix_comm_agree (world, create_state (run)));
 done:
   if (err) adamix_run_close_on (run);
@@ -365,15 +395,13 @@ adamix_run_open (adamix_run *run, const adamix_train_args *args, bool *finished)
   adamix_err err = ADAMIX_OK;
   adamix_comm *world = args->world;
   const adamix_train_config *c = args->config;
-  begin (run, args);
+  adamix_run_begin (run, args);
   *finished = false;
   ADAMIX_TRY (adamix_compute_agree (&run->compute, world, c->gemm, c->precision, c->kernels, args->threads));
-  ADAMIX_TRY (adamix_comm_agree (world, open_inputs (run)));
+  ADAMIX_TRY (adamix_comm_agree (world, adamix_run_open_inputs (run)));
   ADAMIX_TRY (prepare_folder (run, finished));
   if (*finished) goto done;
-  const adamix_placement_args placement = placement_args (run);
-  ADAMIX_TRY (
-      adamix_placement_create (&run->placement, adamix_placement_policy_find (c->placement), &placement, world));
+  ADAMIX_TRY (place (run));
   ADAMIX_TRY (adamix_model_pack_node (run->model, world, true));
   ADAMIX_TRY (adamix_comm_agree (world, create_state (run)));
   if (c->resume) ADAMIX_TRY (resume_together (run));

@@ -66,6 +66,7 @@ struct adamix_plan {
   /* Where a step's examples come from: how many, and a view of their numbers. */
   int64_t (*choose) (adamix_plan *plan, int64_t step, const int64_t **chosen);
   adamix_prescribed_order prescribed;
+  bool *used;                       /* [examples] does any step use it? */
   int64_t epoch;                    /* whose permutation `order` holds; -1: none yet */
   int64_t *order;                   /* [examples] */
   int64_t *dealt, *first, *scratch; /* [batch], [shards + 1], [batch] of the step last cut */
@@ -73,6 +74,8 @@ struct adamix_plan {
 
 adamix_err adamix_plan_create (adamix_plan *out, const adamix_train_config *config, const adamix_dataset *train,
                                int shards, const adamix_comm *world);
+/* Let the plan be that of a rank of `ranks`: shards mine .. end - 1. */
+void adamix_plan_take (adamix_plan *plan, int rank, int ranks);
 void adamix_plan_destroy (adamix_plan *plan);
 /* Cut step `step` (from 0); shard s is dealt[first[s]] .. dealt[first[s + 1]].  Returns the global number of examples. */
 int64_t adamix_plan_cut (adamix_plan *plan, int64_t step);

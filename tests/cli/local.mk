@@ -7,6 +7,7 @@ cli_tests = \
   %D%/encoder.sh \
   %D%/interrupt.sh \
   %D%/jobs.sh \
+  %D%/memory.sh \
   %D%/precision.sh \
   %D%/prescribed.sh \
   %D%/ranks.sh \
