@@ -233,6 +233,7 @@ typedef enum adamix_option_kind {
   ADAMIX_OPTION_STRING,  /* const char *; "" is none (NULL) */
   ADAMIX_OPTION_INTEGER, /* int64_t */
   ADAMIX_OPTION_REAL,    /* double */
+  ADAMIX_OPTION_SIZE,    /* int64_t, bytes: a whole number, or one with a suffix K, M or G, powers of 1024 */
   ADAMIX_OPTION_FLAG,    /* bool; on the command line without a value, in files true or false */
   ADAMIX_OPTION_CHOICE   /* int: index into `allowed` */
 } adamix_option_kind;
@@ -243,7 +244,7 @@ typedef struct adamix_option {
   size_t offset;        /* offsetof in the struct that adamix_options_store() fills */
   const char *fallback; /* default as text; NULL: none (string), or the option is required elsewhere */
   const char *allowed;  /* CHOICE: "none|up|down|both"; else NULL */
-  double min, max;      /* INTEGER, REAL: allowed range, inclusive; both 0: any */
+  double min, max;      /* INTEGER, REAL, SIZE: allowed range, inclusive; both 0: any */
   const char *argument; /* what --help shows for the value, e.g. "DIR" */
   const char *help;     /* one sentence */
 } adamix_option;

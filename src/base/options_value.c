@@ -60,6 +60,24 @@ convert_real (const adamix_option *option, const char *text, adamix_option_conve
 }
 
 static adamix_err
+convert_size (const adamix_option *option, const char *text, adamix_option_converted *out)
+{
+  enum { DECIMAL = 10 };
+  static const char suffixes[] = "KMG";
+  char *end;
+  errno = 0;
+  out->integer = strtoll (text, &end, DECIMAL);
+  bool failed = end == text || errno;
+  const char *suffix = *end ? strchr (suffixes, *end) : NULL;
+  for (int64_t i = suffix ? suffix - suffixes : -1; i >= 0; i--)
+    failed = failed || __builtin_mul_overflow (out->integer, (int64_t) 1024, &out->integer);
+  end += suffix != NULL;
+  if (failed || *end || outside (option, (double) out->integer))
+    return not_allowed (option, text, "a number of bytes (also with K, M or G behind it)");
+  return ADAMIX_OK;
+}
+
+static adamix_err
 convert_flag (const adamix_option *option, const char *text, adamix_option_converted *out)
 {
   out->flag = strcmp (text, "true") == 0;
@@ -155,6 +173,7 @@ static const struct {
   [ADAMIX_OPTION_STRING] = { convert_string, store_string, json_of_text },
   [ADAMIX_OPTION_INTEGER] = { convert_integer, store_integer, json_of_integer },
   [ADAMIX_OPTION_REAL] = { convert_real, store_real, json_of_real },
+  [ADAMIX_OPTION_SIZE] = { convert_size, store_integer, json_of_integer },
   [ADAMIX_OPTION_FLAG] = { convert_flag, store_flag, json_of_flag },
   [ADAMIX_OPTION_CHOICE] = { convert_choice, store_choice, json_of_text },
 };

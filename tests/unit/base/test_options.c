@@ -8,7 +8,7 @@ typedef struct config {
   double rate;
   bool force, warm;
   int share;
-  int64_t left_alone;
+  int64_t room, left_alone;
 } config;
 
 static const adamix_option table[] = {
@@ -21,6 +21,7 @@ static const adamix_option table[] = {
   { "warm", ADAMIX_OPTION_FLAG, offsetof (config, warm), "true", NULL, 0, 0, NULL, "Cold start." },
   { "share", ADAMIX_OPTION_CHOICE, offsetof (config, share), "none", "none|up|down|both", 0, 0, NULL,
     "What is shared." },
+  { "room", ADAMIX_OPTION_SIZE, offsetof (config, room), "0", NULL, 0, 1e15, "SIZE", "Memory." },
   { "steps", ADAMIX_OPTION_INTEGER, offsetof (config, left_alone), NULL, NULL, 0, 0, "N", "No default." },
 };
 enum { ROWS = sizeof table / sizeof *table };
@@ -119,6 +120,28 @@ Test (options, values_are_checked_where_they_are_given)
   cr_assert_eq (stored ().experts, 4);
 }
 
+static int64_t
+size_of (const char *text)
+{
+  cr_assert_succeeds (adamix_options_set (options, "room", text, ADAMIX_SOURCE_COMMAND_LINE));
+  return stored ().room;
+}
+
+Test (options, sizes_have_suffixes_in_powers_of_1024)
+{
+  cr_assert_eq (stored ().room, 0);
+  cr_assert_eq (size_of ("123"), 123);
+  cr_assert_eq (size_of ("3K"), 3 * 1024);
+  cr_assert_eq (size_of ("5M"), 5 << 20);
+  cr_assert_eq (size_of ("7G"), (int64_t) 7 << 30);
+  const char *wrong[] = {
+    "", "K", "1.5M", "3k", "3KB", "3 K", "-1", "-1K", "1000000000G", "99999999999999999999", "x"
+  };
+  for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++)
+    cr_assert_fails (adamix_options_set (options, "room", wrong[i], ADAMIX_SOURCE_COMMAND_LINE), ADAMIX_EUSAGE,
+                     "K, M or G");
+}
+
 Test (options, later_sources_win_whatever_the_order)
 {
   cr_assert_succeeds (parse ("--experts", "2"));
@@ -154,10 +177,10 @@ Test (options, ini_errors_name_file_and_line)
 
 Test (options, record_is_typed)
 {
-  cr_assert_succeeds (parse ("--share", "up", "--model", "m"));
+  cr_assert_succeeds (parse ("--share", "up", "--model", "m", "--room", "2M"));
   json_t *record = adamix_options_json (options), *expected;
   expected = json_loads ("{\"model\": \"m\", \"output\": null, \"experts\": 4, \"lr\": 0.001, \"force\": false,"
-                         " \"warm\": true, \"share\": \"up\", \"steps\": null}",
+                         " \"warm\": true, \"share\": \"up\", \"room\": 2097152, \"steps\": null}",
                          0, NULL);
   cr_assert (json_equal (record, expected));
   json_decref (record);
