@@ -25,7 +25,7 @@ static const adamix_option workload_rows[] = {
 static const char *const train_rows[] = {
   "model",     "task",    "data",      "max-length",       "pool",         "method", "experts",
   "rank",      "share",   "placement", "experts-per-rank", "rotate-every", "seed",   "gemm",
-  "precision", "kernels", "threads"
+  "precision", "kernels", "threads",   "activation-memory"
 };
 
 void

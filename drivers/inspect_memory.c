@@ -25,6 +25,8 @@ driver_plan_memory (const adamix_train_args *args, int ranks, json_t **out)
   adamix_json_put (out, "threads", json_integer (args->threads));
   adamix_json_put (out, "passes", json_integer (plan.passes));
   adamix_json_put (out, "shard_tokens", json_integer (plan.tokens));
+  adamix_json_put (out, "num_hidden_layers", json_integer (plan.layers));
+  adamix_json_put (out, "recomputed_layers", json_integer (plan.recomputed));
   adamix_json_put (out, "activation_bytes", json_integer (plan.rank[ADAMIX_MEMORY_ACTIVATIONS]));
   adamix_json_put (out, "predicted_memory_bytes", json_integer (node));
   adamix_json_put (out, "rank", of_rank);
@@ -54,9 +56,11 @@ number (const json_t *memory, const char *key)
 void
 driver_print_memory (const json_t *memory)
 {
-  printf ("ranks %lld of %lld threads; largest shard %lld tokens, %lld pass%s\n\n", number (memory, "ranks"),
-          number (memory, "threads"), number (memory, "shard_tokens"), number (memory, "passes"),
+  printf ("ranks: %lld of %lld threads\n", number (memory, "ranks"), number (memory, "threads"));
+  printf ("largest shard: %lld tokens in %lld pass%s\n", number (memory, "shard_tokens"), number (memory, "passes"),
           number (memory, "passes") == 1 ? "" : "es");
+  printf ("computed again in the backward pass: %lld of %lld layers\n\n", number (memory, "recomputed_layers"),
+          number (memory, "num_hidden_layers"));
   printf ("%-48s %10s %10s\n", "", "a rank", "the node");
   for (int p = 0; p < ADAMIX_MEMORY_COUNT; p++) {
     const adamix_memory_row *row = adamix_memory_row_of ((adamix_memory_part) p);

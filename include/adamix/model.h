@@ -126,7 +126,8 @@ typedef struct adamix_rows {
 typedef struct adamix_insertion adamix_insertion;
 struct adamix_insertion {
   bool serves_attention, serves_ffn;
-  /* y = x + module (x): x, y [rows->count,H], may alias.  Called once a layer and place, lowest layer first. */
+  /* y = x + module (x): x, y [rows->count,H], may alias.  Called once a layer and place, lowest layer first, and with the same
+   * x once more before its backward where the layer is computed again. */
   adamix_err (*forward) (adamix_insertion *self, int64_t layer, adamix_place place, const adamix_rows *rows,
                          adamix_view x, adamix_view y);
   /* x and rows as in forward.  Parameter gradients are added; dx = dy + module'^T dy unless dx.data is NULL (nothing below
@@ -153,6 +154,9 @@ typedef struct adamix_workspace_size {
   bool weight_gradients;                      /* the backbone trains: save GEMM inputs too */
   bool modules;                               /* an insertion will be used: its inputs are kept for its backward */
   bool attention_modules;                     /* it serves the place after attention as well */
+  /* So many layers keep nothing but their input for backward, which computes them again: those below the last one, from the
+   * top.  The numbers are the same, to the bit.  At most adamix_workspace_recomputable. */
+  int64_t recomputed;
   int64_t lowest_layer; /* with a frozen backbone, backward ends in this layer at its lowest module;
                                                  nothing below is saved */
 } adamix_workspace_size;
@@ -161,6 +165,8 @@ adamix_err adamix_workspace_create (adamix_workspace **out, const adamix_model *
                                     const adamix_workspace_size *size);
 void adamix_workspace_destroy (adamix_workspace *workspace);
 size_t adamix_workspace_bytes (const adamix_workspace *workspace);
+/* How many layers a backward of that size can compute again.  Pure. */
+int64_t adamix_workspace_recomputable (const adamix_model *model, const adamix_workspace_size *size);
 /* What a workspace of that size would have.  Errors: ENOMEM. */
 adamix_err adamix_workspace_measure (size_t *bytes, const adamix_model *model, const adamix_workspace_size *size);
 

@@ -58,6 +58,7 @@ typedef struct adamix_train_config {
   const char *precision, *gemm, *kernels;
   bool reproducible;
   int64_t threads;
+  int64_t activation_memory;           /* bytes; 0: no limit */
   const char *eval_every, *save_every; /* "epoch", "never" or a number of steps */
   int64_t log_every, keep;
   int select; /* 0 last, 1 best */
@@ -287,6 +288,7 @@ typedef struct adamix_memory_plan {
   int64_t rank[ADAMIX_MEMORY_COUNT]; /* of the rank with most */
   int64_t node[ADAMIX_MEMORY_COUNT]; /* of all ranks, were they on one node */
   int64_t passes, tokens;            /* the largest shard of any step: tokens of a pass */
+  int64_t layers, recomputed;        /* of the encoder; of these computed again in backward */
 } adamix_memory_plan;
 
 /* Plan the training of args->config for `ranks` ranks as they would themselves, open what they open, train nothing and write

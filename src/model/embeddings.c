@@ -83,10 +83,7 @@ project_backward (const adamix_model *model, adamix_workspace *workspace, int64_
   int64_t H = model->config.hidden, E = model->config.embedding;
   adamix_view dy = adamix_view_of (workspace->gradient, rows, H);
   *d = workspace->gradient;
-#pragma omp parallel for schedule(static) num_threads(model->compute->threads)
-  for (int64_t r = 0; r < (workspace->pending ? rows : 0); ++r)
-    model->compute->kernels->axpy (H, 1, workspace->dense + r * H, workspace->gradient + r * H);
-  workspace->pending = false;
+  adamix_workspace_settle (model, workspace, rows);
   if (!workspace->embedded) return ADAMIX_OK;
   *d = workspace->dembedded;
   ADAMIX_RETURN_IF (adamix_linear_gradients (model, ADAMIX_OUTSIDE, ADAMIX_LINEAR_PROJECTION, dy,

@@ -94,6 +94,16 @@ layer_ready (const adamix_forward_args *args, int64_t layer)
   return args->hooks ? args->hooks->layer_ready (args->hooks, layer) : ADAMIX_OK;
 }
 
+/* A layer's forward once more, from its input, for what its backward reads.  Masks are functions of their place, so they are
+ * the same.  `rows` of the batch. */
+static adamix_err
+recompute (const adamix_model *model, adamix_workspace *workspace, const adamix_forward_args *args, int64_t layer,
+           int64_t rows)
+{
+  adamix_workspace_settle (model, workspace, rows);
+  return adamix_layer_forward (model, workspace, args, layer);
+}
+
 adamix_err
 adamix_model_backward (adamix_model *model, adamix_workspace *workspace, const adamix_forward_args *args,
                        adamix_view dhidden)
@@ -106,6 +116,8 @@ adamix_model_backward (adamix_model *model, adamix_workspace *workspace, const a
   (void) dhidden; /* it lies in the workspace */
   if (!trains && !args->insertion) return ADAMIX_OK;
   for (int64_t layer = model->config.layers - 1; layer >= lowest; --layer) {
+    if (rows && adamix_workspace_recomputes (workspace, layer))
+      ADAMIX_RETURN_IF (recompute (model, workspace, args, layer, rows));
     if (rows) ADAMIX_RETURN_IF (adamix_layer_backward (model, workspace, args, layer, trains || layer > lowest));
     ADAMIX_RETURN_IF (layer_ready (args, layer));
   }

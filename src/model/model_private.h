@@ -215,6 +215,11 @@ struct adamix_workspace {
   bool pending; /* backward: `dense` has still to be added to `gradient` */
 };
 
+/* Is the layer computed again in backward? */
+bool adamix_workspace_recomputes (const adamix_workspace *workspace, int64_t layer);
+/* Add what is pending to the first `rows` rows of `gradient`: `dense` is then free. */
+void adamix_workspace_settle (const adamix_model *model, adamix_workspace *workspace, int64_t rows);
+
 /* ---- steps of forward and backward ---------------------------------------------------------------------------------- */
 
 /* Counter blocks that the mask of `elements` elements takes: what stands behind it starts there.  Pure. */

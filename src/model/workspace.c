@@ -27,6 +27,13 @@ own_or (adamix_arena *arena, bool own, float *shared, int64_t rows, int64_t cols
   return own ? adamix_arena_take (arena, rows * cols, sizeof (float)) : shared;
 }
 
+bool
+adamix_workspace_recomputes (const adamix_workspace *workspace, int64_t layer)
+{
+  const int64_t last = workspace->layers - 1;
+  return layer < last && layer >= last - workspace->size.recomputed;
+}
+
 static void
 plan_layer (adamix_workspace *workspace, adamix_arena *arena, const adamix_model_config *config, int64_t layer)
 {
@@ -35,6 +42,10 @@ plan_layer (adamix_workspace *workspace, adamix_arena *arena, const adamix_model
   int64_t rows = workspace->rows, H = config->hidden;
   needs need = needs_of (workspace, layer);
   bool keep = workspace->keep_inputs;
+  if (adamix_workspace_recomputes (workspace, layer)) {
+    buffers->input = own_or (arena, true, NULL, rows, H);
+    return;
+  }
   buffers->input = own_or (arena, keep, workspace->x, rows, H);
   buffers->context = own_or (arena, keep, workspace->y, rows, H);
   buffers->middle = own_or (arena, keep, workspace->y, rows, H);
@@ -46,6 +57,19 @@ plan_layer (adamix_workspace *workspace, adamix_arena *arena, const adamix_model
   for (int i = 0; i < 2; ++i) {
     buffers->norm_xhat[i] = own_or (arena, kept[i], NULL, rows, H);
     buffers->norm_rstd[i] = own_or (arena, kept[i], workspace->rstd, rows, 1);
+  }
+}
+
+/* A layer that is computed again lives in the buffers of the last one, whose backward has been by then. */
+static void
+lend_buffers (adamix_workspace *workspace)
+{
+  for (int64_t layer = 0; layer < workspace->layers; ++layer) {
+    adamix_layer_buffers *buffers = &workspace->layer[layer];
+    if (!adamix_workspace_recomputes (workspace, layer)) continue;
+    float *input = buffers->input;
+    *buffers = workspace->layer[workspace->layers - 1];
+    buffers->input = input;
   }
 }
 
@@ -76,6 +100,7 @@ plan (adamix_workspace *workspace, adamix_arena *arena, const adamix_model *mode
   workspace->embedding_rstd = own_or (arena, trains, NULL, rows, 1);
   workspace->embedding_gradient = own_or (arena, trains, NULL, rows, E);
   for (int64_t layer = 0; layer < L; ++layer) plan_layer (workspace, arena, config, layer);
+  lend_buffers (workspace);
   workspace->layer[L].input = own_or (arena, workspace->keep_inputs, workspace->x, rows, H);
 }
 
@@ -91,10 +116,18 @@ prepare (adamix_workspace *workspace, const adamix_model *model, const adamix_wo
   workspace->rows = (rows + block - 1) / block * block;
   workspace->backbone_trains = size->backward && size->weight_gradients && model->trainable != ADAMIX_TRAIN_NONE;
   workspace->keep_inputs = workspace->backbone_trains && model->trainable == ADAMIX_TRAIN_ALL;
+  ADAMIX_ASSERT (size->recomputed >= 0 && size->recomputed <= adamix_workspace_recomputable (model, size));
   int64_t line = ADAMIX_ALIGN / sizeof (float);
   int64_t scratch = (int64_t) adamix_attention_scratch (size->longest, config->hidden / config->heads);
   workspace->scratch_stride = (scratch + line - 1) / line * line; /* threads never share a cache line */
   return ADAMIX_ALLOC (workspace->layer, config->layers + 1);
+}
+
+int64_t
+adamix_workspace_recomputable (const adamix_model *model, const adamix_workspace_size *size)
+{
+  const bool trains = size->weight_gradients && model->trainable != ADAMIX_TRAIN_NONE;
+  return size->backward ? model->config.layers - 1 - (trains ? 0 : size->lowest_layer) : 0;
 }
 
 adamix_err
@@ -141,6 +174,16 @@ size_t
 adamix_workspace_bytes (const adamix_workspace *workspace)
 {
   return workspace->arena.size;
+}
+
+void
+adamix_workspace_settle (const adamix_model *model, adamix_workspace *workspace, int64_t rows)
+{
+  int64_t H = workspace->hidden;
+#pragma omp parallel for schedule(static) num_threads(model->compute->threads)
+  for (int64_t r = 0; r < (workspace->pending ? rows : 0); ++r)
+    model->compute->kernels->axpy (H, 1, workspace->dense + r * H, workspace->gradient + r * H);
+  workspace->pending = false;
 }
 
 adamix_view

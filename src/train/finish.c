@@ -111,6 +111,7 @@ write_results (const adamix_run *run, const adamix_train_results *r, const machi
   put_integer (&json, "memory_bytes", (int64_t) use->memory);
   put_integer (&json, "predicted_memory_bytes", (int64_t) use->predicted);
   put_integer (&json, "activation_bytes", (int64_t) use->activations);
+  put_integer (&json, "recomputed_layers", run->training.recomputed);
   put (&json, "comm_fraction", use->comm / use->step);
   put (&json, "wait_fraction", use->wait / use->step);
   put_integer (&json, "world_size", run->args->world->size);

@@ -1,5 +1,7 @@
 #include "train/run_private.h"
 
+#define MEBIBYTE 1048576.0
+
 static const adamix_memory_row rows[] = {
 #define ADAMIX_MEMORY_ROW(name, key, shared, text) { key, text, shared },
   ADAMIX_MEMORY_PARTS (ADAMIX_MEMORY_ROW)
@@ -37,14 +39,36 @@ size_buffers (adamix_run *run)
 }
 
 static adamix_err
-plan_activations (adamix_run *run)
+measure_activations (adamix_run *run, int64_t *out)
 {
   size_t bytes;
   ADAMIX_RETURN_IF (adamix_workspace_measure (&bytes, run->model, &run->training));
   bytes += adamix_head_bytes (run->head);
   if (run->bank) bytes += adamix_inserted_bank_measure (&run->shape, run->passes * run->plan.shard_tokens, true);
-  run->memory[ADAMIX_MEMORY_ACTIVATIONS] = (int64_t) bytes;
+  *out = (int64_t) bytes;
   return ADAMIX_OK;
+}
+
+/* As few layers are computed again as --activation-memory lets. */
+static adamix_err
+plan_activations (adamix_run *run)
+{
+  const int64_t limit = run->config->activation_memory,
+                most = adamix_workspace_recomputable (run->model, &run->training);
+  int64_t *bytes = &run->memory[ADAMIX_MEMORY_ACTIVATIONS];
+  ADAMIX_RETURN_IF (measure_activations (run, bytes));
+  while (limit && *bytes > limit && run->training.recomputed < most) {
+    run->training.recomputed++;
+    ADAMIX_RETURN_IF (measure_activations (run, bytes));
+  }
+  if (!limit || *bytes <= limit) return ADAMIX_OK;
+  return adamix_err_set (
+      ADAMIX_EUSAGE,
+      "--activation-memory %lld: the largest shard, of %lld tokens, needs %lld bytes at least (%.1fM, with "
+      "%lld of %lld layers computed again); allow more, or use a smaller --batch or --max-length or "
+      "more ranks",
+      (long long) limit, (long long) run->plan.shard_tokens, (long long) *bytes, (double) *bytes / MEBIBYTE,
+      (long long) most, (long long) run->shape.layers);
 }
 
 static void
@@ -214,6 +238,8 @@ adamix_train_plan_memory (adamix_memory_plan *out, const adamix_train_args *args
   for (world.rank = 0; world.rank < ranks; world.rank++) ADAMIX_TRY (plan_rank (out, &run));
   out->passes = run.passes;
   out->tokens = run.plan.shard_tokens;
+  out->layers = run.shape.layers;
+  out->recomputed = run.training.recomputed;
 done:
   adamix_run_close (&run);
   return err;

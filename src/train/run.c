@@ -135,6 +135,9 @@ announce (const adamix_run *run)
                    world->size == 1 ? "" : "s", run->args->threads, run->args->threads == 1 ? "" : "s",
                    run->placement.groups, run->placement.groups == 1 ? "" : "s", adamix_gemm_name (run->compute.gemm),
                    run->compute.kernels->isa);
+  if (run->training.recomputed)
+    adamix_log_info (log, "--activation-memory: %lld of %lld layers are computed again in the backward pass",
+                     (long long) run->training.recomputed, (long long) run->shape.layers);
   adamix_log_info (log, "%lld steps of %lld examples, learning rate %g, seed %lld", (long long) run->plan.steps,
                    (long long) c->batch, c->lr, (long long) c->seed);
 }

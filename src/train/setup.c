@@ -399,9 +399,9 @@ adamix_run_open (adamix_run *run, const adamix_train_args *args, bool *finished)
   *finished = false;
   ADAMIX_TRY (adamix_compute_agree (&run->compute, world, c->gemm, c->precision, c->kernels, args->threads));
   ADAMIX_TRY (adamix_comm_agree (world, adamix_run_open_inputs (run)));
+  ADAMIX_TRY (place (run));
   ADAMIX_TRY (prepare_folder (run, finished));
   if (*finished) goto done;
-  ADAMIX_TRY (place (run));
   ADAMIX_TRY (adamix_model_pack_node (run->model, world, true));
   ADAMIX_TRY (adamix_comm_agree (world, create_state (run)));
   if (c->resume) ADAMIX_TRY (resume_together (run));

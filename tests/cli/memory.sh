@@ -44,6 +44,49 @@ plan 2 "$tiny" "${data[@]}" "${steps[@]}" --reproducible --placement replicated 
 train 2 "$scratch/more" --model "$tiny" "${data[@]}" "${steps[@]}" --reproducible --placement replicated --select best --share none
 expect_planned "--reproducible --select best" "$scratch/more/all_results.json"
 
+# ---- a budget: layers are computed again, as few as it takes, and the results are the same ----
+# A tiny encoder of 3 layers: each budget is one byte less than what was needed before.
+for method in adamix adapter; do
+  for ranks in 1 2; do
+    name="$method on $ranks ranks" whole=$scratch/$method-$ranks
+    need=$(field "$whole/all_results.json" activation_bytes)
+    expect "$name without a budget keeps all" [ "$(field "$whole/all_results.json" recomputed_layers)" = 0 ]
+    for layers in 1 2; do
+      budget=$((need - 1)) output=$scratch/$method-$ranks-$layers
+      plan "$ranks" "$tiny" "${data[@]}" "${steps[@]}" --method "$method" --activation-memory "$budget"
+      train "$ranks" "$output" --model "$tiny" "${data[@]}" "${steps[@]}" --method "$method" --activation-memory "$budget"
+      expect_exit 0 "$name in $budget bytes"
+      expect_stderr "$layers of 3 layers are computed again" "$name in $budget bytes"
+      expect "$name in $budget bytes: $layers layers are computed again" \
+        [ "$(field "$output/all_results.json" recomputed_layers)" = "$layers" ]
+      expect_planned "$name in $budget bytes" "$output/all_results.json"
+      need=$(field "$output/all_results.json" activation_bytes)
+      expect "$name in $budget bytes: $need are taken" [ "$need" -le "$budget" ]
+      for file in merged/adapter.safetensors experts/experts.safetensors; do
+        expect "$name in $budget bytes: the same $file" cmp "$whole/$file" "$output/$file"
+      done
+    done
+    train "$ranks" "$scratch/refused" --model "$tiny" "${data[@]}" "${steps[@]}" --method "$method" \
+      --activation-memory $((need - 1))
+    expect_exit 2 "$name in less"
+    expect_stderr "activation-memory $((need - 1)).*needs $need bytes at least" "$name in less: how much is needed"
+    expect_stderr "smaller --batch" "$name in less: what to do"
+    expect_no_file "$scratch/refused"
+  done
+done
+run train --model "$tiny" "${data[@]}" "${steps[@]}" --output "$scratch/refused" --method head --activation-memory 1K
+expect_exit 2 "a head has no layers to compute again"
+expect_stderr "0 of 3 layers" "a head has no layers to compute again"
+# What a checkpoint was written with does not bind: the results are the same.
+limited=(--model "$tiny" "${data[@]}" "${steps[@]}" --save-every 2 --output "$scratch/resumed")
+run train "${limited[@]}" --activation-memory "$(field "$scratch/adamix-1-1/all_results.json" activation_bytes)"
+rm -r "$scratch/resumed"/{merged,experts,all_results.json}
+run train "${limited[@]}" --resume
+expect_exit 0 "a run is resumed without its budget"
+expect_stderr "checkpoint of step 2" "a run is resumed without its budget"
+expect "resumed without its budget: the same module" \
+  cmp "$scratch/resumed/merged/adapter.safetensors" "$scratch/adamix-1/merged/adapter.safetensors"
+
 # sum_of NODE|RANK - its parts.
 sum_of () { sed -n "/\"$1\": {/,/memory_bytes/{/memory_bytes/d;s/.*_bytes\": \([0-9]*\).*/\1/p}" "$scratch/plan.json" | awk '{ s += $1 } END { printf "%d", s }'; }
 expect "the node's parts sum up" [ "$(sum_of node)" = "$(field "$scratch/plan.json" predicted_memory_bytes)" ]

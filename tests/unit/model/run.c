@@ -45,7 +45,8 @@ run_create (run *run, adamix_model *model, const adamix_batch *batch, const run_
                                        .weight_gradients = shape->trainable != ADAMIX_TRAIN_NONE,
                                        .modules = shape->modules,
                                        .attention_modules = shape->attention_modules,
-                                       .lowest_layer = shape->lowest_layer };
+                                       .lowest_layer = shape->lowest_layer,
+                                       .recomputed = shape->recomputed };
   MUST (adamix_workspace_create (&run->workspace, model, &size));
 }
 

@@ -18,7 +18,7 @@ typedef struct run_shape {
   int64_t outputs, passes;
   adamix_trainable trainable;
   bool inference, modules, attention_modules;
-  int64_t lowest_layer;
+  int64_t lowest_layer, recomputed;
 } run_shape;
 
 /* Make head, parameters and workspace for batches up to the size of `batch`; the head gets `weight` and `bias`, or

@@ -88,12 +88,12 @@ Test (encoder, passes_differ_by_dropout_alone)
 
 /* Gradients of all tensors after a training forward; the caller frees them. */
 static float *
-gradients (int threads, int64_t *count)
+gradients (adamix_trainable trainable, int64_t recomputed, int threads, int64_t *count)
 {
   fixture fixture;
   run run;
   float dz[2 * SEQUENCES * LABELS], *out = NULL;
-  const run_shape shape = { .outputs = LABELS, .passes = 2, .trainable = ADAMIX_TRAIN_ALL };
+  const run_shape shape = { .outputs = LABELS, .passes = 2, .trainable = trainable, .recomputed = recomputed };
   fixture_open (&fixture, NULL, threads);
   run_create (&run, fixture.model, &fixture.batch, &shape, NULL, NULL);
   run.args.training = true;
@@ -113,7 +113,7 @@ Test (encoder, threads_leave_no_trace)
 {
   int64_t count[3];
   float *gradient[3];
-  for (int i = 0; i < 3; ++i) gradient[i] = gradients (i + 1, &count[i]);
+  for (int i = 0; i < 3; ++i) gradient[i] = gradients (ADAMIX_TRAIN_ALL, 0, i + 1, &count[i]);
   for (int i = 1; i < 3; ++i) {
     cr_assert_eq (count[i], count[0]);
     cr_expect_arr_eq (gradient[i], gradient[0], (size_t) count[0] * sizeof (float));
@@ -220,6 +220,63 @@ Test (encoder, backward_goes_down_where_the_backbone_trains)
   recorder biases = record ((run_shape){ .trainable = ADAMIX_TRAIN_BIASES, .lowest_layer = 1 }, false);
   cr_expect_str_eq (biases.log, "f0 f1 f2 F2 r2 F1 r1 F0 r0 r-1 ");
   for (int i = 0; i < LAYERS; ++i) cr_expect_eq (biases.gradient[i], frozen.gradient[i]);
+}
+
+/* ---- layers that are computed again ------------------------------------------------------------------------------------ */
+
+static void
+check_recomputed (run_shape shape, bool attention, const char *log)
+{
+  recorder again = record (shape, attention);
+  shape.recomputed = 0;
+  recorder kept = record (shape, attention);
+  cr_expect_str_eq (again.log, log);
+  cr_expect_arr_eq (again.gradient, kept.gradient, sizeof kept.gradient);
+}
+
+Test (encoder, layers_that_are_computed_again_have_the_same_gradients)
+{
+  check_recomputed ((run_shape){ .recomputed = 1 }, false, "f0 f1 f2 F2 r2 f1 F1 r1 Fend0 r0 ");
+  check_recomputed ((run_shape){ .recomputed = 2 }, false, "f0 f1 f2 F2 r2 f1 F1 r1 f0 Fend0 r0 ");
+  check_recomputed ((run_shape){ .recomputed = 2, .pool = ADAMIX_POOL_MEAN }, true,
+                    "a0 f0 a1 f1 a2 f2 F2 A2 r2 a1 f1 F1 A1 r1 a0 f0 F0 Aend0 r0 ");
+  check_recomputed ((run_shape){ .recomputed = 1, .lowest_layer = 1 }, false, "f0 f1 f2 F2 r2 f1 Fend1 r1 ");
+}
+
+Test (encoder, so_do_the_backbones_tensors)
+{
+  const adamix_trainable which[] = { ADAMIX_TRAIN_BIASES, ADAMIX_TRAIN_ALL };
+  for (int i = 0; i < 2; ++i) {
+    int64_t count[LAYERS];
+    float *gradient[LAYERS];
+    for (int64_t r = 0; r < LAYERS; ++r) gradient[r] = gradients (which[i], r, 2, &count[r]);
+    for (int r = 1; r < LAYERS; ++r) cr_expect_arr_eq (gradient[r], gradient[0], (size_t) count[0] * sizeof (float));
+    for (int r = 0; r < LAYERS; ++r) free (gradient[r]);
+  }
+}
+
+static size_t
+bytes_of (const adamix_model *model, int64_t recomputed)
+{
+  size_t bytes = 0;
+  const adamix_workspace_size size = { .passes = 2,
+                                       .tokens = TOKENS,
+                                       .sequences = SEQUENCES,
+                                       .longest = TOKENS,
+                                       .backward = true,
+                                       .modules = true,
+                                       .recomputed = recomputed };
+  cr_assert_eq (adamix_workspace_recomputable (model, &size), LAYERS - 1);
+  cr_assert_eq (adamix_workspace_measure (&bytes, model, &size), ADAMIX_OK);
+  return bytes;
+}
+
+Test (encoder, each_layer_that_is_computed_again_saves_memory)
+{
+  fixture fixture;
+  fixture_open (&fixture, NULL, 1);
+  for (int64_t r = 1; r < LAYERS; ++r) cr_expect_lt (bytes_of (fixture.model, r), bytes_of (fixture.model, r - 1));
+  fixture_close (&fixture);
 }
 
 /* ---- mistakes -------------------------------------------------------------------------------------------------------- */
