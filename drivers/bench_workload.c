@@ -22,11 +22,28 @@ static const adamix_option workload_rows[] = {
 };
 
 /* Options of `adamix train` that a step depends on. */
-static const char *const train_rows[] = {
-  "model",     "task",    "data",      "max-length",       "pool",         "method", "experts",
-  "rank",      "share",   "placement", "experts-per-rank", "rotate-every", "seed",   "gemm",
-  "precision", "kernels", "threads",   "activation-memory"
-};
+static const char *const train_rows[] = { "model",
+                                          "task",
+                                          "data",
+                                          "max-length",
+                                          "pool",
+                                          "method",
+                                          "experts",
+                                          "rank",
+                                          "share",
+                                          "placement",
+                                          "experts-per-rank",
+                                          "rotate-every",
+                                          "seed",
+                                          "gemm",
+                                          "precision",
+                                          "kernels",
+                                          "threads",
+                                          "activation-memory",
+                                          "passes",
+                                          "task-loss",
+                                          "consistency",
+                                          "consistency-loss" };
 
 void
 bench_table_fill (bench_table *table, const adamix_option *own, int count)
