@@ -112,11 +112,17 @@ typedef struct adamix_route_policy {
   void (*fill) (const adamix_bank *bank, const adamix_route_context *context, adamix_route *route);
 } adamix_route_policy;
 
-/* "stochastic" (AdaMix, section 3.1: one draw a pass, layer and projection, uniform among the local experts, Down and Up
- * independent), "prescribed" (the experts that context->prescribed names; they have to be local), and for inference
- * "stochastic-sentence" and "stochastic-token" (one draw a sentence or token).
- * Draws are keyed by (seed, step, pass, layer, projection) and the shard, the sample, or the sample and its token: the
- * finer ones do not depend on how examples are cut into batches and shards.  NULL for an unknown name. */
+/* Local experts only; Down and Up apart.  NULL for an unknown name.
+ *   stochastic            AdaMix, section 3.1: one draw a pass, layer and projection, uniform
+ *   stochastic-sentence   one draw a sentence
+ *   stochastic-token      one draw a token
+ *   fixed                 pass p to expert p, always
+ *   round-robin           turn by turn; turn t, of passes of all steps, goes to Down t and Up t + t / (number of experts)
+ *   hash                  one draw an example, the same in all steps and passes
+ *   balanced              as stochastic, but every expert once in each window of as many turns as there are experts
+ *   prescribed            the experts that context->prescribed names; they have to be local
+ * Draws are keyed by (seed, step, pass, layer, projection) and the shard, the sample, or the sample and its token: those by
+ * sample do not depend on how examples are cut into batches and shards. */
 const adamix_route_policy *adamix_route_policy_find (const char *name);
 /* Every row to local expert `slot` of both projections (modulo their counts): merged inference (slot 0), one fixed route. */
 void adamix_route_fixed (const adamix_bank *bank, int64_t rows, int64_t slot, adamix_route *route);

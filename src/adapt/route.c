@@ -7,10 +7,8 @@
 #define LAYER_SHIFT 8
 
 static const adamix_route_policy *const policies[] = {
-  &adamix_route_stochastic,
-  &adamix_route_prescribed,
-  &adamix_route_sentence,
-  &adamix_route_token,
+  &adamix_route_stochastic,  &adamix_route_sentence, &adamix_route_token,    &adamix_route_fixed_pass,
+  &adamix_route_round_robin, &adamix_route_hash,     &adamix_route_balanced, &adamix_route_prescribed,
 };
 
 const adamix_route_policy *
@@ -89,13 +87,62 @@ adamix_route_fill (const adamix_bank *bank, const adamix_route_context *context,
         draw (&(adamix_route_part){ bank, context, route, p, layer, pass });
 }
 
-void
-adamix_route_draw (const adamix_route_part *part, int64_t rows, int64_t source, int64_t unit)
+/* ---- what policies choose by ---- */
+
+int64_t
+adamix_route_number (const adamix_route_part *part, int64_t turn, int64_t source, int64_t unit, int64_t bound)
 {
   adamix_rng rng = adamix_rng_stream (part->context->seed, ADAMIX_RNG_ROUTE);
   uint32_t where = (uint32_t) part->pass << PASS_SHIFT | (uint32_t) part->layer << LAYER_SHIFT | part->projection;
-  adamix_rng_counter counter = { { (uint32_t) part->context->step, (uint32_t) source, where, (uint32_t) unit } };
-  int64_t choices = part->bank->local[part->projection][part->layer].count;
-  adamix_route_append (part->route, part->projection, part->layer, rows,
-                       adamix_rng_below (rng, counter, (uint32_t) choices));
+  adamix_rng_counter counter = { { (uint32_t) turn, (uint32_t) source, where, (uint32_t) unit } };
+  return adamix_rng_below (rng, counter, (uint32_t) bound);
+}
+
+void
+adamix_route_draw (const adamix_route_part *part, int64_t rows, int64_t source, int64_t unit)
+{
+  const int64_t slot = adamix_route_number (part, part->context->step, source, unit, adamix_route_choices (part));
+  adamix_route_append (part->route, part->projection, part->layer, rows, slot);
+}
+
+int64_t
+adamix_route_choices (const adamix_route_part *part)
+{
+  return part->bank->local[part->projection][part->layer].count;
+}
+
+int64_t
+adamix_route_turn (const adamix_route_part *part)
+{
+  return part->context->step * part->context->passes + part->pass + part->context->shard;
+}
+
+void
+adamix_route_send (const adamix_route_part *part, int64_t slot)
+{
+  adamix_route_append (part->route, part->projection, part->layer, part->context->tokens, slot);
+}
+
+/* ---- how long their lists become ---- */
+
+int64_t
+adamix_route_of_batches (int64_t passes, int64_t sequences, int64_t tokens)
+{
+  (void) sequences;
+  (void) tokens;
+  return passes;
+}
+
+int64_t
+adamix_route_of_sentences (int64_t passes, int64_t sequences, int64_t tokens)
+{
+  (void) tokens;
+  return passes * sequences;
+}
+
+int64_t
+adamix_route_of_tokens (int64_t passes, int64_t sequences, int64_t tokens)
+{
+  (void) sequences;
+  return passes * tokens;
 }

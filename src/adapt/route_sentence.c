@@ -14,13 +14,6 @@ fill (const adamix_bank *bank, const adamix_route_context *context, adamix_route
   adamix_route_fill (bank, context, route, draw);
 }
 
-static int64_t
-capacity (int64_t passes, int64_t sequences, int64_t tokens)
-{
-  (void) tokens;
-  return passes * sequences;
-}
-
 const adamix_route_policy adamix_route_sentence = { "stochastic-sentence",
-                                                    "one random expert a sentence, layer and projection", capacity,
-                                                    fill };
+                                                    "one random expert a sentence, layer and projection",
+                                                    adamix_route_of_sentences, fill };

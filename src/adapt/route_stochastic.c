@@ -13,14 +13,6 @@ fill (const adamix_bank *bank, const adamix_route_context *context, adamix_route
   adamix_route_fill (bank, context, route, draw);
 }
 
-static int64_t
-capacity (int64_t passes, int64_t sequences, int64_t tokens)
-{
-  (void) sequences;
-  (void) tokens;
-  return passes;
-}
-
 const adamix_route_policy adamix_route_stochastic = { "stochastic",
                                                       "one random expert a batch, layer and projection (AdaMix)",
-                                                      capacity, fill };
+                                                      adamix_route_of_batches, fill };

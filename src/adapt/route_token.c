@@ -15,12 +15,5 @@ fill (const adamix_bank *bank, const adamix_route_context *context, adamix_route
   adamix_route_fill (bank, context, route, draw);
 }
 
-static int64_t
-capacity (int64_t passes, int64_t sequences, int64_t tokens)
-{
-  (void) sequences;
-  return passes * tokens;
-}
-
 const adamix_route_policy adamix_route_token = { "stochastic-token", "one random expert a token, layer and projection",
-                                                 capacity, fill };
+                                                 adamix_route_of_tokens, fill };

@@ -10,6 +10,7 @@ static const adamix_method methods[] = {
 };
 
 #define METHOD_NAMES "adamix|adapter|head"
+#define ROUTE_NAMES  "stochastic|stochastic-sentence|stochastic-token|fixed|round-robin|hash|balanced"
 
 /* "|kl|kl-forward|..." less its first character. */
 #define DIVERGENCE_TEXT(name, text) "|" text
@@ -62,7 +63,7 @@ static const adamix_option train_options[] = {
   INTEGER ("experts", experts, "4", 1, 1024, "M, adaptation modules in every layer"),
   INTEGER ("rank", rank, "16", 1, 65536, "R, bottleneck width of a module"),
   CHOICE ("share", share, "down", "none|down|up|both", "projections with one copy for all experts"),
-  STRING ("route", route, "stochastic", "stochastic", "routing policy in training"),
+  STRING ("route", route, "stochastic", ROUTE_NAMES, "routing policy in training"),
   INTEGER ("passes", passes, "0", 0, ADAMIX_PASSES, "stochastic passes of a batch; 0: the method's"),
   CHOICE ("task-loss", task_loss, "first", "first|all",
           "passes whose task loss counts: the first's, or the mean of all"),
@@ -249,8 +250,8 @@ check_required (const adamix_train_config *c)
   if (c->task && !c->data) return adamix_err_set (ADAMIX_EUSAGE, "--task %s needs --data DIR", c->task);
   if (!adamix_method_find (c->method))
     return adamix_err_set (ADAMIX_EUSAGE, "--method: '%s' is not one of " METHOD_NAMES, c->method);
-  if (!adamix_route_policy_find (c->route) || strcmp (c->route, "stochastic") != 0)
-    return adamix_err_set (ADAMIX_EUSAGE, "--route: '%s' is not one of stochastic", c->route);
+  if (!adamix_route_policy_find (c->route) || strcmp (c->route, "prescribed") == 0)
+    return adamix_err_set (ADAMIX_EUSAGE, "--route: '%s' is not one of " ROUTE_NAMES, c->route);
   if (!adamix_merge_method_find (c->merge))
     return adamix_err_set (ADAMIX_EUSAGE, "--merge: '%s' is not one of average", c->merge);
   if (!adamix_placement_policy_find (c->placement))

@@ -12,6 +12,7 @@ cli_tests = \
   %D%/prescribed.sh \
   %D%/ranks.sh \
   %D%/reproducible.sh \
+  %D%/routes.sh \
   %D%/tasks.sh \
   %D%/text.sh \
   %D%/train.sh \

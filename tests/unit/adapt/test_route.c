@@ -50,7 +50,9 @@ fill (const char *name, int64_t step, int64_t shard)
   adamix_route_policy_find (name)->fill (fixture.bank, &context, &route);
 }
 
-static const char *const names[] = { "stochastic", "stochastic-sentence", "stochastic-token", "prescribed" };
+static const char *const names[] = {
+  "stochastic", "stochastic-sentence", "stochastic-token", "prescribed", "fixed", "round-robin", "hash", "balanced"
+};
 #define NAMES (sizeof names / sizeof *names)
 
 Test (route, covers_all_rows_once_in_as_few_spans_as_needed)
@@ -138,6 +140,81 @@ Test (route, shard_and_sample_key_the_draws)
   }
   cr_expect (shard_differs > 20, "about 3 of 4 draws of another shard differ");
   cr_expect (eq (i64, sentence_differs, 0), "a sentence keeps its experts wherever it is computed");
+}
+
+Test (route, fixed_keeps_an_expert_for_each_pass)
+{
+  for (int64_t step = 0; step < 20; step++) {
+    fill ("fixed", step, step % 3);
+    for (int p = 0; p < ADAMIX_PROJECTIONS; p++)
+      for (int64_t pass = 0; pass < PASSES; pass++) cr_assert (eq (i64, slot_of (p, 1, pass * TOKENS), pass));
+  }
+}
+
+Test (route, round_robin_takes_all_pairs_in_turn)
+{
+  int64_t pairs[M * M] = { 0 };
+  for (int64_t step = 0; step < M * M / PASSES; step++) {
+    fill ("round-robin", step, 0);
+    for (int64_t pass = 0; pass < PASSES; pass++) {
+      const int64_t down = slot_of (ADAMIX_DOWN, 1, pass * TOKENS);
+      cr_assert (eq (i64, down, (step * PASSES + pass) % M));
+      pairs[down * M + slot_of (ADAMIX_UP, 1, pass * TOKENS)]++;
+    }
+  }
+  for (int i = 0; i < M * M; i++) cr_expect (eq (i64, pairs[i], 1));
+  fill ("round-robin", 0, 1);
+  cr_expect (eq (i64, slot_of (ADAMIX_DOWN, 0, 0), 1), "shards start apart");
+}
+
+/* Slots of the sentences in pass 0. */
+static void
+sentences_of (int64_t layer, int64_t out[SEQUENCES])
+{
+  for (int s = 0; s < SEQUENCES; s++) out[s] = slot_of (ADAMIX_UP, layer, offset[s]);
+}
+
+Test (route, hash_is_the_example_alone)
+{
+  int64_t first[SEQUENCES], now[SEQUENCES], differing = 0;
+  fill ("hash", 0, 0);
+  sentences_of (1, first);
+  for (int64_t step = 1; step < 20; step++) {
+    fill ("hash", step, step % 3);
+    sentences_of (1, now);
+    for (int s = 0; s < SEQUENCES; s++) {
+      cr_assert (eq (i64, now[s], first[s]));
+      cr_assert (eq (i64, slot_of (ADAMIX_UP, 1, TOKENS + offset[s]), first[s]), "in both passes");
+    }
+  }
+  sentences_of (0, now);
+  for (int s = 0; s < SEQUENCES; s++) differing += now[s] != first[s];
+  cr_expect (differing > 0, "layers differ");
+}
+
+/* Windows of M turns hold each expert once; their orders are drawn: 24 orders of 2,400 windows, 100 expected of each, chi
+ * squared of 23 degrees of freedom under 57 but for one case in 10,000. */
+Test (route, balanced_uses_all_equally_in_every_window)
+{
+  enum { ORDERS = 24, WINDOWS = 100 * ORDERS };
+  int64_t count[M * M * M * M] = { 0 }, of_order[ORDERS], orders = 0, pairs[M * M] = { 0 };
+  for (int64_t window = 0; window < WINDOWS; window++) {
+    int64_t code = 0, used = 0;
+    for (int64_t turn = window * M; turn < (window + 1) * M; turn++) {
+      if (turn % PASSES == 0) fill ("balanced", turn / PASSES, 0);
+      const int64_t row = turn % PASSES * TOKENS, down = slot_of (ADAMIX_DOWN, 1, row);
+      code = code * M + down;
+      used |= 1 << down;
+      pairs[down * M + slot_of (ADAMIX_UP, 1, row)]++;
+    }
+    cr_assert (eq (i64, used, (1 << M) - 1), "window %lld", (long long) window);
+    count[code]++;
+  }
+  for (int i = 0; i < M * M * M * M; i++)
+    if (count[i] > 0 && orders < ORDERS) of_order[orders++] = count[i];
+  cr_assert (eq (i64, orders, ORDERS));
+  cr_expect (chi_squared (of_order, ORDERS, 100) < 57);
+  cr_expect (chi_squared (pairs, M * M, WINDOWS * M / (M * M)) < 44, "Down and Up are drawn apart");
 }
 
 /* [pass][layer] = [down, up] */
