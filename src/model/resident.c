@@ -1,28 +1,21 @@
 #include "model/model_private.h"
 
 /* A page of a file that is touched comes with its neighbours: Linux maps 64 KiB around it (fault_around_bytes). */
-#define MAPPED_AT_ONCE ((uintptr_t) 64 << 10)
+#define MAPPED_AT_ONCE ((int64_t) 64 << 10)
 
-/* Bytes of the pieces from that of `first` to that of `last`, less those up to *seen, which moves on. */
-static size_t
-pieces (const void *first, const void *last, uintptr_t *seen)
-{
-  uintptr_t from = (uintptr_t) first / MAPPED_AT_ONCE + 1, end = (uintptr_t) last / MAPPED_AT_ONCE + 1;
-  if (from <= *seen) from = *seen + 1;
-  if (end < from) return 0;
-  *seen = end;
-  return (size_t) (end - from + 1) * MAPPED_AT_ONCE;
-}
-
+/* Pieces of a tensor that rows lie in; they are counted from its start, so that the sum does not depend on addresses. */
 static size_t
 mapped_bytes (const adamix_tensor *tensor, const bool *row)
 {
-  const int64_t cols = tensor->rank == 2 ? tensor->shape[1] : 1;
-  uintptr_t seen = 0;
-  size_t sum = 0;
-  for (int64_t r = 0; r < tensor->shape[0]; ++r)
-    if (!row || row[r]) sum += pieces (tensor->data + r * cols, tensor->data + (r + 1) * cols - 1, &seen);
-  return sum;
+  const int64_t bytes = tensor->count / tensor->shape[0] * (int64_t) sizeof *tensor->data;
+  int64_t pieces = 0, next = 0;
+  for (int64_t r = 0; r < tensor->shape[0]; ++r) {
+    const int64_t first = r * bytes / MAPPED_AT_ONCE, last = ((r + 1) * bytes - 1) / MAPPED_AT_ONCE;
+    if ((row && !row[r]) || last < next) continue;
+    pieces += last - (first > next ? first : next) + 1;
+    next = last + 1;
+  }
+  return (size_t) (pieces * MAPPED_AT_ONCE);
 }
 
 void
