@@ -36,6 +36,7 @@ static const char *const train_rows[] = {
   "experts",
   "rank",
   "share",
+  "merge",
   "passes",
   "task-loss",
   "consistency",

@@ -24,6 +24,8 @@ typedef enum adamix_share {
   ADAMIX_SHARE_BOTH = 3
 } adamix_share;
 
+#define ADAMIX_MOST_EXPERTS 1024 /* M is at most */
+
 typedef struct adamix_bank_shape {
   int64_t layers, hidden, bottleneck, experts; /* L, H, R, M */
   adamix_share share;

@@ -11,23 +11,40 @@
 extern "C" {
 #endif
 
+typedef struct adamix_merge_args {
+  const adamix_bank *all;     /* every expert of every layer */
+  const adamix_bank *initial; /* the same before training, for methods that need it; else NULL */
+  const double *weight;       /* [M] not negative, not all 0; NULL: equal.  For weighted */
+  double density;             /* share of the changes that ties and dare keep, above 0 to 1; 0: the method's own */
+  uint64_t seed;              /* of what dare drops */
+} adamix_merge_args;
+
 /* A row of the table of merge methods. */
 typedef struct adamix_merge_method {
   const char *name;
   const char *help;
-  /* all: every expert; merged: shape of `all` with experts = 1, share none. */
-  adamix_err (*merge) (const adamix_bank *all, adamix_bank *merged);
+  bool initial;   /* reads args->initial */
+  double density; /* its own; 0: it keeps all */
+  /* Of the module that a bank of `shape` merges into: one expert, nothing shared. */
+  adamix_bank_shape (*shape) (const adamix_bank_shape *shape);
+  /* merged has that shape.  Errors: ESHAPE. */
+  adamix_err (*merge) (const adamix_merge_args *args, adamix_bank *merged);
 } adamix_merge_method;
 
-/* NULL for an unknown name. */
+/* NULL for an unknown name.  Each projection apart, weights and biases alike, sums over j in its order and in fp64; a shared
+ * projection is its own merge, whatever the method:
+ *   average    W' = 1/M sum_j W_j  (AdaMix, section 3.3)
+ *   weighted   W' = sum_j w_j W_j / sum_j w_j
+ *   ties       T_j = W_j - I_j, I_j the initial values, keeps its `density` largest magnitudes a tensor; where most of sum_j T_j
+ *              goes up, W' = mean_j I_j + the mean of those T_j that go up, else of those that go down (TIES-Merging)
+ *   dare       T_j keeps each value with probability `density`, divided by it;  W' = mean_j (I_j + T_j) (DARE)
+ *   concat     one module whose output is the mean of the modules' outputs over all pairs of a Down and an Up: the C Downs below
+ *              each other, bottleneck C R, and C times the mean Up over C.  With a shared Down that is average. */
 const adamix_merge_method *adamix_merge_method_find (const char *name);
 
-/* W' = 1/M sum_j W_j for each projection apart, biases too (AdaMix, section 3.3); each expert counts once, summed in the
- * order of j in fp64. */
-adamix_err adamix_merge_average (const adamix_bank *all, adamix_bank *merged);
-
-/* The shape of the module that a bank of `shape` merges into. */
+/* The shape of a module that is as large as one expert. */
 adamix_bank_shape adamix_merge_shape (const adamix_bank_shape *shape);
+adamix_err adamix_merge_average (const adamix_merge_args *args, adamix_bank *merged);
 
 #ifdef __cplusplus
 }

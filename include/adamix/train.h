@@ -38,6 +38,8 @@ typedef struct adamix_train_config {
   const char *train_file, *dev_file, *test_file, *text_column, *pair_column, *label_column;
   int task_type; /* adamix_task_type */
   const char *method, *route, *merge, *placement;
+  const char *merge_weights;            /* of weighted; NULL with the others */
+  double merge_density;                 /* 0: the method's */
   const char *order_file, *routes_file; /* NULL: drawn */
   int64_t experts, rank;
   int share;      /* adamix_share */
@@ -71,6 +73,8 @@ typedef struct adamix_train_config {
 const adamix_option *adamix_train_options (int *count);
 /* Set a recipe's values (source RECIPE).  Errors: EUSAGE for an unknown name, listing what there is. */
 adamix_err adamix_recipe_apply (adamix_options *options, const char *name);
+/* The numbers of --merge-weights, [experts], to free; NULL without them.  Errors: EUSAGE, ENOMEM. */
+adamix_err adamix_train_config_weights (const adamix_train_config *config, double **out);
 /* Contradictions and missing options: EUSAGE naming them.  Resolves the default learning rate. */
 adamix_err adamix_train_config_check (adamix_train_config *config, const adamix_options *options);
 /* The task of a configuration: a row of the table, or own data.  Errors: EUSAGE. */

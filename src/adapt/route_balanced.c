@@ -1,24 +1,17 @@
 #include "adapt/route.h"
 
-/* As many turns as there are experts make a window, in which each has one, in an order drawn for the window: the inside-out
- * shuffle, of which only the place of this turn is followed. */
+/* As many turns as there are experts make a window, in which each has one, in an order drawn for the window. */
 static void
 draw (const adamix_route_part *part)
 {
+  int64_t order[ADAMIX_MOST_EXPERTS];
   const int64_t choices = adamix_route_choices (part), turn = adamix_route_turn (part);
-  const int64_t window = turn / choices, place = turn % choices;
-  adamix_route_part of_all_passes = *part;
-  of_all_passes.pass = 0;
-  int64_t slot = place;
-  for (int64_t i = place; i < choices; i++) {
-    const int64_t other =
-        adamix_route_number (&of_all_passes, window, part->context->shard, ADAMIX_DRAW_TOKEN + i, i + 1);
-    if (i == place)
-      slot = other;
-    else if (other == slot)
-      slot = i;
-  }
-  adamix_route_send (part, slot);
+  const int64_t list = part->layer * ADAMIX_PROJECTIONS + part->projection;
+  const int64_t lists = part->route->layers * ADAMIX_PROJECTIONS;
+  ADAMIX_ASSERT (choices <= ADAMIX_MOST_EXPERTS);
+  adamix_rng_permutation (adamix_rng_stream (part->context->seed, ADAMIX_RNG_ROUTE), (uint32_t) (turn / choices),
+                          (uint32_t) (part->context->shard * lists + list), choices, order);
+  adamix_route_send (part, order[turn % choices]);
 }
 
 static void

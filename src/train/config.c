@@ -1,6 +1,7 @@
 #include "train/train_private.h"
 
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 static const adamix_method methods[] = {
@@ -10,6 +11,7 @@ static const adamix_method methods[] = {
 };
 
 #define METHOD_NAMES "adamix|adapter|head"
+#define MERGE_NAMES  "average|weighted|ties|dare|concat"
 #define ROUTE_NAMES  "stochastic|stochastic-sentence|stochastic-token|fixed|round-robin|hash|balanced"
 
 /* "|kl|kl-forward|..." less its first character. */
@@ -60,7 +62,7 @@ static const adamix_option train_options[] = {
   STRING ("label-column", label_column, "label", "C", "own data: column of the label"),
   CHOICE ("task-type", task_type, "classification", "classification|regression", "own data: kind of label"),
   STRING ("method", method, "adamix", METHOD_NAMES, "what is trained"),
-  INTEGER ("experts", experts, "4", 1, 1024, "M, adaptation modules in every layer"),
+  INTEGER ("experts", experts, "4", 1, ADAMIX_MOST_EXPERTS, "M, adaptation modules in every layer"),
   INTEGER ("rank", rank, "16", 1, 65536, "R, bottleneck width of a module"),
   CHOICE ("share", share, "down", "none|down|up|both", "projections with one copy for all experts"),
   STRING ("route", route, "stochastic", ROUTE_NAMES, "routing policy in training"),
@@ -77,9 +79,12 @@ static const adamix_option train_options[] = {
           "JSON lines, one a step: [record, ...] from 0, in place of the shuffled order (docs/parity.md)"),
   STRING ("routes-file", routes_file, NULL, "FILE",
           "JSON lines, one a step: [pass][layer] = [down, up] experts, in place of drawn ones (docs/parity.md)"),
-  STRING ("merge", merge, "average", "average", "how the experts become one module"),
+  STRING ("merge", merge, "average", MERGE_NAMES, "how the experts become one module"),
+  STRING ("merge-weights", merge_weights, NULL, "W,W,...", "weighted: M numbers, which need not sum to 1"),
+  REAL ("merge-density", merge_density, "0", 0, 1, "ties, dare: share of the changes that is kept; 0: the method's"),
   STRING ("placement", placement, "owned", "owned|replicated", "which ranks hold which experts"),
-  INTEGER ("experts-per-rank", experts_per_rank, "2", 1, 1024, "K, experts a rank owns at least (owned placement)"),
+  INTEGER ("experts-per-rank", experts_per_rank, "2", 1, ADAMIX_MOST_EXPERTS,
+           "K, experts a rank owns at least (owned placement)"),
   INTEGER ("rotate-every", rotate_every, "50", 0, 1e15,
            "steps after which each layer's experts are dealt anew to the groups of ranks; 0: never"),
   REAL ("epochs", epochs, "3", 1e-9, 1e9, "passes over the training file"),
@@ -253,9 +258,58 @@ check_required (const adamix_train_config *c)
   if (!adamix_route_policy_find (c->route) || strcmp (c->route, "prescribed") == 0)
     return adamix_err_set (ADAMIX_EUSAGE, "--route: '%s' is not one of " ROUTE_NAMES, c->route);
   if (!adamix_merge_method_find (c->merge))
-    return adamix_err_set (ADAMIX_EUSAGE, "--merge: '%s' is not one of average", c->merge);
+    return adamix_err_set (ADAMIX_EUSAGE, "--merge: '%s' is not one of " MERGE_NAMES, c->merge);
   if (!adamix_placement_policy_find (c->placement))
     return adamix_err_set (ADAMIX_EUSAGE, "--placement: '%s' is not one of owned|replicated", c->placement);
+  return ADAMIX_OK;
+}
+
+static adamix_err
+weights_error (const adamix_train_config *c)
+{
+  return adamix_err_set (ADAMIX_EUSAGE,
+                         "--merge-weights %s: expected %lld numbers, separated by commas, none negative and not all 0",
+                         c->merge_weights, (long long) c->experts);
+}
+
+adamix_err
+adamix_train_config_weights (const adamix_train_config *c, double **out)
+{
+  adamix_err err = ADAMIX_OK;
+  double sum = 0;
+  char *rest = (char *) c->merge_weights;
+  *out = NULL;
+  if (!rest) return ADAMIX_OK;
+  ADAMIX_TRY (ADAMIX_ALLOC (*out, c->experts));
+  for (int64_t j = 0; j < c->experts; j++) {
+    const char *const text = rest, separator = j < c->experts - 1 ? ',' : '\0';
+    (*out)[j] = strtod (text, &rest);
+    if (rest == text || *rest != separator || !isfinite ((*out)[j]) || (*out)[j] < 0) ADAMIX_TRY (weights_error (c));
+    sum += (*out)[j];
+    rest += separator != '\0';
+  }
+  if (sum == 0) ADAMIX_TRY (weights_error (c));
+  return ADAMIX_OK;
+done:
+  free (*out);
+  *out = NULL;
+  return err;
+}
+
+/* Weights for the method that reads them, and changes to keep for those that drop some. */
+static adamix_err
+check_merge (const adamix_train_config *c)
+{
+  double *weights;
+  const adamix_merge_method *method = adamix_merge_method_find (c->merge);
+  const bool weighted = strcmp (c->merge, "weighted") == 0;
+  if (weighted != (c->merge_weights != NULL))
+    return adamix_err_set (ADAMIX_EUSAGE, "--merge weighted and --merge-weights W,W,... go together");
+  if (c->merge_density > 0 && method->density == 0)
+    return adamix_err_set (ADAMIX_EUSAGE, "--merge-density goes with --merge ties or dare, not with --merge %s",
+                           c->merge);
+  ADAMIX_RETURN_IF (adamix_train_config_weights (c, &weights));
+  free (weights);
   return ADAMIX_OK;
 }
 
@@ -293,6 +347,8 @@ static const struct {
   { "share", offsetof (adamix_method, many) },
   { "route", offsetof (adamix_method, many) },
   { "merge", offsetof (adamix_method, many) },
+  { "merge-weights", offsetof (adamix_method, many) },
+  { "merge-density", offsetof (adamix_method, many) },
   { "placement", offsetof (adamix_method, many) },
   { "experts-per-rank", offsetof (adamix_method, many) },
   { "rotate-every", offsetof (adamix_method, many) },
@@ -328,6 +384,7 @@ adamix_train_config_check (adamix_train_config *c, const adamix_options *options
   ADAMIX_RETURN_IF (check_period ("eval-every", c->eval_every));
   ADAMIX_RETURN_IF (check_period ("save-every", c->save_every));
   ADAMIX_RETURN_IF (check_passes (c));
+  ADAMIX_RETURN_IF (check_merge (c));
   ADAMIX_RETURN_IF (check_routes (c, options));
   if (c->resume && c->force)
     return adamix_err_set (ADAMIX_EUSAGE,

@@ -165,7 +165,7 @@ adamix_run_finish (adamix_run *run, adamix_train_results *r)
     warn_undefined (run->args->log, split, &r->evaluation[split]);
   r->train_seconds = s->train_seconds;
   r->tokens_per_second = (double) s->timed_tokens / s->train_seconds;
-  r->merged_parameters = run->bank ? adamix_bank_merged_parameters (&run->shape) : 0;
+  r->merged_parameters = run->bank ? adamix_bank_trainable_parameters (&run->merged.shape) : 0;
   r->head_parameters = adamix_head_parameters (run->head);
   snprintf (r->metric, sizeof r->metric, "%s", run->task.metric);
   adamix_err err = adamix_path_join (&r->merged, run->config->output, FOLDER_MERGED);

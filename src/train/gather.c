@@ -68,7 +68,14 @@ adamix_run_rotate (adamix_run *run, int64_t step)
 adamix_err
 adamix_run_merge (adamix_run *run)
 {
+  const adamix_train_config *c = run->config;
+  const adamix_merge_method *method = adamix_merge_method_find (c->merge);
   adamix_params_copy (&run->all.params, run->all.params.values, &run->merged.params, run->merged.params.values);
   if (!run->bank) return ADAMIX_OK;
-  return adamix_merge_method_find (run->config->merge)->merge (run->all.bank, run->merged.bank);
+  const adamix_merge_args args = { .all = run->all.bank,
+                                   .initial = run->initial.bank,
+                                   .weight = run->merge_weight,
+                                   .density = c->merge_density > 0 ? c->merge_density : method->density,
+                                   .seed = (uint64_t) c->seed };
+  return method->merge (&args, run->merged.bank);
 }

@@ -89,7 +89,8 @@ plan_gathered (adamix_run *run)
 {
   adamix_err err = ADAMIX_OK;
   adamix_module all = { 0 }, merged = { 0 };
-  const adamix_bank_shape merged_shape = adamix_merge_shape (&run->shape);
+  const adamix_merge_method *merge = adamix_merge_method_find (run->config->merge);
+  const adamix_bank_shape merged_shape = merge->shape (&run->shape);
   const bool modules = run->method->modules;
   const int64_t most = ADAMIX_INFERENCE_SEQUENCES;
   size_t evaluation;
@@ -97,7 +98,8 @@ plan_gathered (adamix_run *run)
   ADAMIX_TRY (
       adamix_module_announce (&merged, run->model, modules ? &merged_shape : NULL, run->pool, run->outputs, most));
   ADAMIX_TRY (adamix_inference_measure (&evaluation, run->model, &merged, &run->evaluation));
-  const size_t one = adamix_params_bytes (&all.params), copies = run->config->select == 1 ? 2 : 1;
+  const size_t one = adamix_params_bytes (&all.params),
+               copies = 1 + (run->config->select == 1) + (modules && merge->initial);
   run->memory[ADAMIX_MEMORY_GATHERED] =
       (int64_t) (copies * one + adamix_params_bytes (&merged.params) + adamix_optimizer_bytes (&all.params));
   run->memory[ADAMIX_MEMORY_EVALUATION] = (int64_t) evaluation;

@@ -52,6 +52,8 @@ typedef struct adamix_run {
 
   /* The run outside of ranks. */
   adamix_module all, merged, best;
+  adamix_module initial; /* values before training, where the merge method reads them */
+  double *merge_weight;  /* [M]; NULL: equal */
   adamix_inference inference; /* of merged */
   adamix_snapshot snapshot;
   int lock;            /* of the run's folder: rank 0; -1: none */

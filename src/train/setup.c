@@ -162,6 +162,7 @@ adamix_err
 adamix_run_open_inputs (adamix_run *run)
 {
   const adamix_train_config *c = run->config;
+  ADAMIX_RETURN_IF (adamix_train_config_weights (c, &run->merge_weight));
   ADAMIX_RETURN_IF (adamix_train_config_task (c, &run->task));
   ADAMIX_RETURN_IF (adamix_model_open (&run->model, c->model, &run->compute));
   ADAMIX_RETURN_IF (choose_pool (run));
@@ -235,7 +236,8 @@ create_buffers (adamix_run *run)
 static adamix_err
 create_gathered (adamix_run *run)
 {
-  adamix_bank_shape merged = adamix_merge_shape (&run->shape);
+  const adamix_merge_method *merge = adamix_merge_method_find (run->config->merge);
+  adamix_bank_shape merged = merge->shape (&run->shape);
   const adamix_bank_shape *all_shape = run->method->modules ? &run->shape : NULL;
   const adamix_bank_shape *merged_shape = run->method->modules ? &merged : NULL;
   const int64_t most = ADAMIX_INFERENCE_SEQUENCES;
@@ -246,6 +248,10 @@ create_gathered (adamix_run *run)
   if (run->config->select == 1) {
     ADAMIX_RETURN_IF (adamix_module_create (&run->best, run->model, all_shape, run->pool, run->outputs, most));
     run->snapshot.best = &run->best;
+  }
+  if (run->bank && merge->initial) {
+    ADAMIX_RETURN_IF (adamix_module_create (&run->initial, run->model, all_shape, run->pool, run->outputs, most));
+    adamix_bank_initialise (run->initial.bank, (uint64_t) run->config->seed);
   }
   run->snapshot.all = &run->all;
   ADAMIX_RETURN_IF (ADAMIX_ALLOC (run->snapshot.first, run->all.params.count));
@@ -421,6 +427,8 @@ adamix_run_close (adamix_run *run)
   free (run->snapshot.second);
   free (run->snapshot.first);
   adamix_inference_destroy (&run->inference);
+  adamix_module_destroy (&run->initial);
+  free (run->merge_weight);
   adamix_module_destroy (&run->best);
   adamix_module_destroy (&run->merged);
   adamix_module_destroy (&run->all);

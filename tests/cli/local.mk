@@ -8,6 +8,7 @@ cli_tests = \
   %D%/interrupt.sh \
   %D%/jobs.sh \
   %D%/memory.sh \
+  %D%/merges.sh \
   %D%/precision.sh \
   %D%/prescribed.sh \
   %D%/ranks.sh \

@@ -43,7 +43,7 @@ check_merge (const char *label, const adamix_bank_shape *shape, const bank_fixtu
   adamix_bank_shape to = adamix_merge_shape (shape);
   bank_fixture merged;
   bank_fixture_open (&merged, &to, NULL);
-  must (adamix_merge_average (all->bank, merged.bank));
+  must (adamix_merge_average (&(adamix_merge_args){ .all = all->bank }, merged.bank));
   for (int p = 0; p < ADAMIX_PROJECTIONS; p++)
     for (int64_t i = 0; i < shape->layers; i++) {
       const adamix_expert_list *list = &all->bank->local[p][i];

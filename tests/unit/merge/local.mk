@@ -5,3 +5,9 @@ tests_unit_merge_test_average_SOURCES = %D%/test_average.c
 tests_unit_merge_test_average_CPPFLAGS = $(unit_CPPFLAGS)
 tests_unit_merge_test_average_LDADD = $(unit_LDADD)
 TESTS += tests/unit/merge/test_average
+
+check_PROGRAMS += tests/unit/merge/test_methods
+tests_unit_merge_test_methods_SOURCES = %D%/test_methods.c
+tests_unit_merge_test_methods_CPPFLAGS = $(unit_CPPFLAGS)
+tests_unit_merge_test_methods_LDADD = $(unit_LDADD)
+TESTS += tests/unit/merge/test_methods

@@ -39,7 +39,7 @@ Test (average, is_in_the_table)
 
 Test (average, is_the_exact_mean_of_weights_and_biases)
 {
-  must (adamix_merge_average (all.bank, merged.bank));
+  must (adamix_merge_average (&(adamix_merge_args){ .all = all.bank }, merged.bank));
   for (int64_t i = 0; i < shape.layers; i++) {
     const adamix_expert_list *down = &all.bank->local[ADAMIX_DOWN][i];
     const adamix_expert *to = &merged.bank->local[ADAMIX_DOWN][i].expert[0];
@@ -65,7 +65,7 @@ Test (average, sums_in_double)
 {
   const float value[4] = { 1e8f, 1, -1e8f, 2 };
   for (int64_t j = 0; j < 4; j++) all.bank->local[ADAMIX_DOWN][0].expert[j].weight->value[3] = value[j];
-  must (adamix_merge_average (all.bank, merged.bank));
+  must (adamix_merge_average (&(adamix_merge_args){ .all = all.bank }, merged.bank));
   cr_expect (merged.bank->local[ADAMIX_DOWN][0].expert[0].weight->value[3] == 0.75f);
 }
 
@@ -74,8 +74,8 @@ Test (average, refuses_a_bank_with_experts_missing)
   bool owned[8] = { true, true, true, true, true, false, true, true };
   bank_fixture part;
   bank_fixture_open (&part, &shape, owned);
-  cr_expect (adamix_merge_average (part.bank, merged.bank) == ADAMIX_ESHAPE);
+  cr_expect (adamix_merge_average (&(adamix_merge_args){ .all = part.bank }, merged.bank) == ADAMIX_ESHAPE);
   cr_expect (strstr (adamix_err_message (), "layer 1 holds 3 of 4") != NULL);
-  cr_expect (adamix_merge_average (all.bank, all.bank) == ADAMIX_ESHAPE);
+  cr_expect (adamix_merge_average (&(adamix_merge_args){ .all = all.bank }, all.bank) == ADAMIX_ESHAPE);
   bank_fixture_close (&part);
 }

@@ -1,0 +1,33 @@
+/* merge_private.h - what the merge methods share. */
+#ifndef ADAMIX_MERGE_PRIVATE_H
+#define ADAMIX_MERGE_PRIVATE_H
+
+#include <adamix/merge.h>
+
+/* A tensor of M experts and where it goes. */
+typedef struct adamix_merge_tensor {
+  const adamix_merge_args *args;
+  const adamix_expert_list *list, *initial; /* initial NULL: not read */
+  bool bias;
+  uint32_t place; /* its number among all tensors of a merged module */
+  const adamix_param *out;
+} adamix_merge_tensor;
+
+/* Of expert j, [out->count]. */
+const float *adamix_merge_values (const adamix_expert_list *list, int64_t j, bool bias);
+
+/* Check the banks and call `merge` for every tensor that has several experts; the others are copied. */
+adamix_err adamix_merge_each (const adamix_merge_args *args, adamix_bank *merged,
+                              adamix_err (*merge) (const adamix_merge_tensor *tensor));
+/* Does the bank hold all experts, and merged one that takes a module of `shape`?  Errors: ESHAPE. */
+adamix_err adamix_merge_check (const adamix_bank *all, const adamix_bank *merged, const adamix_bank_shape *shape);
+/* out = the mean over the experts. */
+adamix_err adamix_merge_mean (const adamix_merge_tensor *tensor);
+
+adamix_err adamix_merge_weighted (const adamix_merge_args *args, adamix_bank *merged);
+adamix_err adamix_merge_ties (const adamix_merge_args *args, adamix_bank *merged);
+adamix_err adamix_merge_dare (const adamix_merge_args *args, adamix_bank *merged);
+adamix_err adamix_merge_concat (const adamix_merge_args *args, adamix_bank *merged);
+adamix_bank_shape adamix_merge_concat_shape (const adamix_bank_shape *shape);
+
+#endif

@@ -1,0 +1,43 @@
+#!/usr/bin/env bash
+# Merge methods at the end of training: each gives a module that eval reads, on one rank as on two.
+. "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/data.sh"
+
+common=("${base[@]}" --max-steps 12 --eval-every never --save-every never --experts 3 --share none)
+declare -A options=([average]="" [weighted]="--merge-weights 1,2,0.5" [ties]="--merge-density 0.4" [dare]="" [concat]="")
+for merge in "${!options[@]}"; do
+  # shellcheck disable=SC2086 # one word for each option
+  run train "${common[@]}" --merge "$merge" ${options[$merge]} --output "$scratch/$merge"
+  expect_exit 0 "$merge"
+  # shellcheck disable=SC2086
+  run_ranks 2 train "${common[@]}" --merge "$merge" ${options[$merge]} --placement replicated --output "$scratch/$merge-2"
+  expect_exit 0 "$merge on two ranks"
+  for run in "$merge" "$merge-2"; do
+    run eval --model "$tiny" --adapter "$scratch/$run" --file "$scratch/dev.tsv" --output "$scratch/$run.json"
+    expect_exit 0 "eval of $run"
+    expect "$merge: eval gives what the run gave" close "$(field "$scratch/$run.json" eval_loss)" \
+      "$(field "$scratch/$run/all_results.json" eval_loss)" 1e-5
+  done
+  expect "$merge: two ranks are one" close "$(field "$scratch/$merge-2.json" eval_loss)" "$(field "$scratch/$merge.json" eval_loss)" 1e-4
+done
+expect "methods give different modules" \
+  [ "$(for m in "${!options[@]}"; do sha256sum < "$scratch/$m/merged/adapter.safetensors"; done | sort -u | wc -l)" -eq 5 ]
+width=$((3 * (2 * 24 * 32 + 24 + 32)))
+expect "concat is as wide as its experts together" [ "$(field "$scratch/concat/all_results.json" merged_parameters)" -eq $width ]
+
+run train "${common[@]}" --merge soup --output "$scratch/bad"
+expect_exit 2 "an unknown method"
+expect_stderr "'soup' is not one of average|.*|concat" "an unknown method"
+for weights in "1,2" "1,2,3,4" "1,,2" "1,-1,1" "0,0,0" "1,2,x" ""; do
+  run train "${common[@]}" --merge weighted --merge-weights "$weights" --output "$scratch/bad"
+  expect_exit 2 "weights '$weights'"
+  expect_stderr "merge-weights" "weights '$weights'"
+done
+run train "${common[@]}" --merge-weights 1,1,1 --output "$scratch/bad"
+expect_exit 2 "weights for the average"
+run train "${common[@]}" --merge-density 0.5 --output "$scratch/bad"
+expect_exit 2 "density for the average"
+expect_stderr "ties or dare" "density for the average"
+expect_no_file "$scratch/bad"
+
+done_testing
