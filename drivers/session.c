@@ -39,6 +39,21 @@ done:
   return err;
 }
 
+/* Ranks of one node need no network, but Open MPI would look for one for a fifth of a second.  Where the user chose anything
+ * of this, all stays as it is. */
+static void
+keep_to_node (void)
+{
+  static const struct {
+    const char *name, *value;
+  } choice[] = { { "OMPI_MCA_pml", "ob1" }, { "OMPI_MCA_btl", "^openib,ofi,uct" }, { "OMPI_MCA_mtl", NULL } };
+  enum { CHOICES = sizeof choice / sizeof *choice };
+  bool open = adamix_comm_launched_on_node ();
+  for (int i = 0; i < CHOICES; i++) open = open && !getenv (choice[i].name);
+  for (int i = 0; i < CHOICES && open; i++)
+    if (choice[i].value) setenv (choice[i].name, choice[i].value, false);
+}
+
 adamix_err
 driver_session_start (driver_session *session, bool communicate)
 {
@@ -51,6 +66,7 @@ driver_session_start (driver_session *session, bool communicate)
   session->cores = CPU_COUNT (&mask) > 1 ? CPU_COUNT (&mask) : 1;
   if (!communicate || !adamix_comm_launched ()) return adamix_comm_create (&session->world, MPI_COMM_NULL);
   int provided;
+  keep_to_node ();
   if (ADAMIX_FAULT (mpi_init) || MPI_Init_thread (NULL, NULL, MPI_THREAD_FUNNELED, &provided) != MPI_SUCCESS)
     return adamix_err_set (ADAMIX_EMPI, "MPI could not be started");
   session->mpi = true;

@@ -26,6 +26,8 @@ typedef struct adamix_comm {
  * environment, so also before MPI is started.  Local. */
 bool adamix_comm_launched (void);
 int adamix_comm_launched_rank (void);
+/* Did it start all of them on this node?  False where the environment does not tell.  Local. */
+bool adamix_comm_launched_on_node (void);
 
 /* Duplicate `parent` (MPI_COMM_NULL: one process).  Collective over parent. */
 adamix_err adamix_comm_create (adamix_comm *out, MPI_Comm parent);

@@ -2,6 +2,7 @@
 
 #include <limits.h>
 #include <stdlib.h>
+#include <string.h>
 
 adamix_err
 adamix_comm_check (const adamix_comm *comm, const char *name, int code)
@@ -27,6 +28,15 @@ adamix_comm_launched_rank (void)
   const char *rank = getenv ("OMPI_COMM_WORLD_RANK");
   if (!rank) rank = getenv ("PMIX_RANK");
   return rank ? atoi (rank) : 0;
+}
+
+bool
+adamix_comm_launched_on_node (void)
+{
+  const char *ranks = getenv ("OMPI_COMM_WORLD_SIZE"), *here = getenv ("OMPI_COMM_WORLD_LOCAL_SIZE");
+  if (ranks) return here && strcmp (ranks, here) == 0;
+  const char *nodes = getenv ("PMIX_RANK") ? getenv ("SLURM_STEP_NUM_NODES") : NULL;
+  return nodes && strcmp (nodes, "1") == 0;
 }
 
 static adamix_err

@@ -55,3 +55,34 @@ Test (single, launchers_are_known_by_the_environment)
   setenv ("OMPI_COMM_WORLD_SIZE", "1", 1);
   cr_assert (adamix_comm_launched ());
 }
+
+/* NULL is not there. */
+static void
+set (const char *name, const char *value)
+{
+  if (value)
+    setenv (name, value, 1);
+  else
+    unsetenv (name);
+}
+
+Test (single, a_launch_on_one_node_is_known_by_the_environment)
+{
+  static const struct {
+    const char *ranks, *here, *pmix, *nodes;
+    bool alone;
+  } launch[] = { { NULL, NULL, NULL, NULL, false }, /* no launcher */
+                 { "4", "4", NULL, NULL, true },    /* mpirun */
+                 { "4", "2", NULL, NULL, false },   { "4", NULL, NULL, NULL, false },
+                 { NULL, NULL, "0", "1", true }, /* srun */
+                 { NULL, NULL, "0", "2", false },   { NULL, NULL, "0", NULL, false },
+                 { NULL, NULL, NULL, "1", false }, /* a script of srun's that starts one process */
+                 { "4", "2", "0", "1", false } };  /* mpirun from such a script */
+  for (size_t i = 0; i < sizeof launch / sizeof *launch; i++) {
+    set ("OMPI_COMM_WORLD_SIZE", launch[i].ranks);
+    set ("OMPI_COMM_WORLD_LOCAL_SIZE", launch[i].here);
+    set ("PMIX_RANK", launch[i].pmix);
+    set ("SLURM_STEP_NUM_NODES", launch[i].nodes);
+    cr_expect_eq (adamix_comm_launched_on_node (), launch[i].alone, "case %zu", i);
+  }
+}
