@@ -2,7 +2,16 @@
 
 #define MAX(a, b) ((a) > (b) ? (a) : (b))
 
-/* The buffers are as large as the largest shard of the whole run, which is known: walk through all steps once. */
+/* Examples that may be looked at before the first step, a tenth of a second: the steps of all but very long runs. */
+#define WALKED ((int64_t) 1 << 20)
+
+static int64_t
+tokens_of (const adamix_plan *plan, int64_t example)
+{
+  return plan->train->offset[example + 1] - plan->train->offset[example];
+}
+
+/* The largest shard of the steps that there are. */
 static void
 measure (adamix_plan *plan)
 {
@@ -11,15 +20,46 @@ measure (adamix_plan *plan)
     for (int s = 0; s < plan->shards; s++) {
       int64_t tokens = 0;
       for (int64_t i = plan->first[s]; i < plan->first[s + 1]; i++) {
-        tokens += plan->train->offset[plan->dealt[i] + 1] - plan->train->offset[plan->dealt[i]];
+        tokens += tokens_of (plan, plan->dealt[i]);
         plan->used[plan->dealt[i]] = true;
       }
       plan->shard_tokens = MAX (plan->shard_tokens, tokens);
       plan->shard_sequences = MAX (plan->shard_sequences, plan->first[s + 1] - plan->first[s]);
     }
   }
-  for (int64_t i = 0; i < plan->train->examples; i++)
-    plan->longest = MAX (plan->longest, plan->train->offset[i + 1] - plan->train->offset[i]);
+}
+
+/* A step of the B longest examples has no fewer tokens than any other.  The last example of the fullest of its S shards was
+ * dealt to what was then the emptiest, which had at most an S-th of the others:
+ *   tokens of a shard <= (sum of the B longest - longest) / S + longest                                                   */
+static adamix_err
+bound (adamix_plan *plan)
+{
+  int64_t *of_length = NULL, left = plan->batch, sum = 0;
+  ADAMIX_RETURN_IF (ADAMIX_ALLOC (of_length, plan->longest + 1));
+  for (int64_t i = 0; i < plan->train->examples; i++) {
+    of_length[tokens_of (plan, i)]++;
+    plan->used[i] = true;
+  }
+  for (int64_t length = plan->longest; length >= 0 && left > 0; length--) {
+    const int64_t taken = of_length[length] < left ? of_length[length] : left;
+    sum += taken * length;
+    left -= taken;
+  }
+  free (of_length);
+  plan->shard_tokens = (sum - plan->longest) / plan->shards + plan->longest;
+  plan->shard_sequences = plan->batch - left;
+  return ADAMIX_OK;
+}
+
+/* The buffers are as large as the largest shard of the whole run. */
+static adamix_err
+size_shards (adamix_plan *plan)
+{
+  for (int64_t i = 0; i < plan->train->examples; i++) plan->longest = MAX (plan->longest, tokens_of (plan, i));
+  if (plan->steps > WALKED / plan->batch) return bound (plan);
+  measure (plan);
+  return ADAMIX_OK;
 }
 
 /* The next batch of the epoch's permutation. */
@@ -68,7 +108,7 @@ adamix_plan_create (adamix_plan *out, const adamix_train_config *config, const a
   ADAMIX_TRY (ADAMIX_ALLOC (out->dealt, config->batch));
   ADAMIX_TRY (ADAMIX_ALLOC (out->scratch, config->batch));
   ADAMIX_TRY (ADAMIX_ALLOC (out->first, shards + 1));
-  measure (out);
+  ADAMIX_TRY (size_shards (out));
 done:
   if (err) adamix_plan_destroy (out);
   return err;

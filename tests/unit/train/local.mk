@@ -17,6 +17,12 @@ tests_unit_train_test_schedule_CPPFLAGS = $(unit_CPPFLAGS)
 tests_unit_train_test_schedule_LDADD = $(unit_LDADD)
 TESTS += tests/unit/train/test_schedule
 
+check_PROGRAMS += tests/unit/train/test_plan
+tests_unit_train_test_plan_SOURCES = %D%/test_plan.c
+tests_unit_train_test_plan_CPPFLAGS = $(unit_CPPFLAGS)
+tests_unit_train_test_plan_LDADD = $(unit_LDADD)
+TESTS += tests/unit/train/test_plan
+
 check_PROGRAMS += tests/unit/train/test_prescribed
 tests_unit_train_test_prescribed_SOURCES = %D%/test_prescribed.c
 tests_unit_train_test_prescribed_CPPFLAGS = $(unit_CPPFLAGS)
