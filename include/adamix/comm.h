@@ -40,9 +40,10 @@ void adamix_comm_destroy (adamix_comm *comm);
 
 /* Memory that the ranks of a node have in common, or each for itself where they cannot. */
 typedef struct adamix_node_memory {
-  void *data; /* [bytes], aligned to a page or to ADAMIX_ALIGN */
+  void *data; /* [bytes], aligned to a page */
   size_t bytes;
   bool shared;      /* by all ranks of `node` */
+  adamix_arena own; /* where it is not */
   adamix_comm node; /* owned */
 } adamix_node_memory;
 

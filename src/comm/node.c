@@ -82,17 +82,16 @@ adamix_node_memory_create (adamix_node_memory *out, adamix_comm *world, size_t b
   *out = (adamix_node_memory){ .bytes = bytes };
   ADAMIX_RETURN_IF (adamix_comm_split_node (&out->node, world));
   if (out->node.size > 1) ADAMIX_RETURN_IF (share (out));
-  adamix_err err = out->shared ? ADAMIX_OK : adamix_alloc (&out->data, (int64_t) bytes, 1);
+  adamix_err err = out->shared ? ADAMIX_OK : adamix_arena_create (&out->own, bytes);
+  if (!out->shared) out->data = out->own.base;
   return adamix_comm_agree (&out->node, err);
 }
 
 void
 adamix_node_memory_destroy (adamix_node_memory *memory)
 {
-  if (memory->shared)
-    munmap (memory->data, memory->bytes);
-  else
-    free (memory->data);
+  if (memory->shared) munmap (memory->data, memory->bytes);
+  adamix_arena_destroy (&memory->own);
   if (memory->node.size) adamix_comm_destroy (&memory->node);
   *memory = (adamix_node_memory){ 0 };
 }

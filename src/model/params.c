@@ -170,20 +170,32 @@ done:
   return err;
 }
 
-/* Every rank of the node packs its share; one that shares nothing packs all. */
+static adamix_err
+place_jobs (const linear_job *job, int64_t jobs, char *at)
+{
+  for (int64_t i = 0; i < jobs; ++i) {
+    ADAMIX_RETURN_IF (adamix_linear_place (*job[i].linear, at));
+    at += adamix_linear_bytes (*job[i].linear);
+  }
+  return ADAMIX_OK;
+}
+
+/* Every rank of the node packs its share, on all its threads; one that shares nothing packs all.  A failure is met again in
+ * the calling thread, to which its message belongs. */
 static adamix_err
 pack_jobs (const adamix_model *model, const linear_job *job, int64_t jobs)
 {
   const adamix_node_memory *packed = &model->packed;
   const int64_t ranks = packed->shared ? packed->node.size : 1, mine = packed->shared ? packed->node.rank : 0;
-  char *at = packed->data;
+  int64_t failed = jobs;
+  ADAMIX_RETURN_IF (place_jobs (job, jobs, packed->data));
+#pragma omp parallel for schedule(dynamic) reduction(min : failed)
   for (int64_t i = 0; i < jobs; ++i) {
-    ADAMIX_RETURN_IF (adamix_linear_place (*job[i].linear, at));
-    if (i % ranks == mine) ADAMIX_RETURN_IF (adamix_linear_repack (*job[i].linear, &job[i].source));
+    if (i % ranks == mine && adamix_linear_repack (*job[i].linear, &job[i].source) != ADAMIX_OK)
+      failed = i < failed ? i : failed;
     release_source (model, &job[i].source);
-    at += adamix_linear_bytes (*job[i].linear);
   }
-  return ADAMIX_OK;
+  return failed < jobs ? adamix_linear_repack (*job[failed].linear, &job[failed].source) : ADAMIX_OK;
 }
 
 adamix_err

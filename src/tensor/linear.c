@@ -46,31 +46,44 @@ source_rows (const adamix_linear_source *source)
   return rows;
 }
 
-/* The blocks below each other, W [N,K] and bias [N]. */
-static void
-stack (const adamix_linear_source *source, float *weight, float *bias)
+/* The blocks below each other, W [N,K]: in memory of *stacked (owned), or where the only one lies. */
+static adamix_err
+stack_weights (const adamix_linear_source *source, float **stacked, const float **weight)
 {
   int64_t first = 0;
+  *weight = source->weight[0];
+  if (source->blocks == 1) return ADAMIX_OK;
+  ADAMIX_RETURN_IF (ADAMIX_ALLOC (*stacked, source_rows (source) * source->cols));
+  *weight = *stacked;
   for (int i = 0; i < source->blocks; i++) {
-    int64_t rows = source->rows[i];
-    memcpy (weight + first * source->cols, source->weight[i], (size_t) (rows * source->cols) * sizeof *weight);
-    if (source->bias[i] != NULL) memcpy (bias + first, source->bias[i], (size_t) rows * sizeof *bias);
-    first += rows;
+    int64_t count = source->rows[i] * source->cols;
+    memcpy (*stacked + first, source->weight[i], (size_t) count * sizeof **stacked);
+    first += count;
   }
+  return ADAMIX_OK;
+}
+
+/* bias [N], zeroed before. */
+static void
+stack_biases (const adamix_linear_source *source, float *bias)
+{
+  for (int i = 0; i < source->blocks; bias += source->rows[i++])
+    if (source->bias[i] != NULL) memcpy (bias, source->bias[i], (size_t) source->rows[i] * sizeof *bias);
 }
 
 adamix_err
 adamix_linear_repack (adamix_linear *linear, const adamix_linear_source *source)
 {
   adamix_err err = ADAMIX_OK;
-  float *weight = NULL, *bias = NULL, *zeros = NULL;
+  float *stacked = NULL, *bias = NULL, *zeros = NULL;
+  const float *weight;
   if (source_rows (source) != linear->n || source->cols != linear->k)
     return adamix_err_set (ADAMIX_ESHAPE, "linear layer: weights of %lld x %lld where %lld x %lld were packed before",
                            (long long) source_rows (source), (long long) source->cols, (long long) linear->n,
                            (long long) linear->k);
-  ADAMIX_TRY (ADAMIX_ALLOC (weight, linear->n * linear->k));
+  ADAMIX_TRY (stack_weights (source, &stacked, &weight));
   ADAMIX_TRY (ADAMIX_ALLOC (bias, linear->n));
-  stack (source, weight, bias);
+  stack_biases (source, bias);
   ADAMIX_TRY (linear->backend->fill (linear->forward, weight, bias));
   if (linear->backward != NULL) {
     ADAMIX_TRY (ADAMIX_ALLOC (zeros, linear->k));
@@ -79,7 +92,7 @@ adamix_linear_repack (adamix_linear *linear, const adamix_linear_source *source)
 done:
   free (zeros);
   free (bias);
-  free (weight);
+  free (stacked);
   return err;
 }
 
