@@ -206,18 +206,23 @@ adamix_bank_destroy (adamix_bank *bank)
 
 /* ---- values ------------------------------------------------------------------------------------------------------ */
 
+static void
+initialise_expert (const adamix_expert *expert, adamix_rng rng, int64_t layer, adamix_projection projection)
+{
+  uint32_t which = (uint32_t) (projection + 1) << INIT_PROJECTION_SHIFT | (uint32_t) expert->number;
+  adamix_rng_normal (rng, (uint32_t) layer, which, expert->weight->count, INIT_DEVIATION, expert->weight->value);
+  memset (expert->bias->value, 0, (size_t) expert->bias->count * sizeof (float));
+}
+
 void
 adamix_bank_initialise (adamix_bank *bank, uint64_t seed)
 {
-  adamix_rng rng = adamix_rng_stream (seed, ADAMIX_RNG_INIT);
+  const adamix_rng rng = adamix_rng_stream (seed, ADAMIX_RNG_INIT);
+#pragma omp parallel for collapse(2) schedule(dynamic)
   for (int p = 0; p < ADAMIX_PROJECTIONS; p++)
     for (int64_t i = 0; i < bank->shape.layers; i++)
-      for (int64_t slot = 0; slot < bank->local[p][i].count; slot++) {
-        adamix_expert *expert = &bank->local[p][i].expert[slot];
-        uint32_t which = (uint32_t) (p + 1) << INIT_PROJECTION_SHIFT | (uint32_t) expert->number;
-        adamix_rng_normal (rng, (uint32_t) i, which, expert->weight->count, INIT_DEVIATION, expert->weight->value);
-        memset (expert->bias->value, 0, (size_t) expert->bias->count * sizeof (float));
-      }
+      for (int64_t slot = 0; slot < bank->local[p][i].count; slot++)
+        initialise_expert (&bank->local[p][i].expert[slot], rng, i, (adamix_projection) p);
 }
 
 int64_t

@@ -5,9 +5,10 @@
 
 #include <utf8proc.h>
 
-#define BASIC_PLANE 0x10000
-#define REPLACEMENT 0xfffd
-#define MAX_GROWTH  3 /* normalized bytes for a byte of text: a Hangul syllable becomes three letters */
+#define BASIC_PLANE    0x10000
+#define REPLACEMENT    0xfffd
+#define POINTS_AT_ONCE 1024 /* of a thread */
+#define MAX_GROWTH     3    /* normalized bytes for a byte of text: a Hangul syllable becomes three letters */
 /* A code point becomes at most this many: a decomposition, or a lower case, or two blanks around an ideograph. */
 #define POINTS_MAX (2 * ADAMIX_DECOMPOSED_MAX + 2)
 
@@ -81,20 +82,25 @@ is_surrogate (int32_t point)
   return point >= 0xd800 && point < 0xe000;
 }
 
+static void
+fill_unit (adamix_unit *unit, adamix_normalizer_flags flags, int32_t point)
+{
+  char text[POINTS_MAX * ADAMIX_UTF8_MAX];
+  int64_t bytes = write_point (flags, point, text);
+  ADAMIX_ASSERT (bytes <= ADAMIX_UNIT_BYTES);
+  memcpy (unit->text, text, (size_t) bytes);
+  unit->bytes = (uint8_t) bytes;
+  unit->role = (uint8_t) role_of (point);
+}
+
 adamix_err
 adamix_normalizer_init (adamix_normalizer *out, adamix_normalizer_flags flags)
 {
   out->flags = flags;
   ADAMIX_RETURN_IF (ADAMIX_ALLOC (out->unit, BASIC_PLANE));
-  for (int32_t point = 0; point < BASIC_PLANE; point++) {
-    if (is_surrogate (point)) continue;
-    char text[POINTS_MAX * ADAMIX_UTF8_MAX];
-    int64_t bytes = write_point (flags, point, text);
-    ADAMIX_ASSERT (bytes <= ADAMIX_UNIT_BYTES);
-    memcpy (out->unit[point].text, text, (size_t) bytes);
-    out->unit[point].bytes = (uint8_t) bytes;
-    out->unit[point].role = (uint8_t) role_of (point);
-  }
+#pragma omp parallel for schedule(dynamic, POINTS_AT_ONCE)
+  for (int32_t point = 0; point < BASIC_PLANE; point++)
+    if (!is_surrogate (point)) fill_unit (&out->unit[point], flags, point);
   return ADAMIX_OK;
 }
 
