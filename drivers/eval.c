@@ -159,11 +159,18 @@ done:
 }
 
 static adamix_err
-open_evaluator (evaluator *e, const eval_config *c, adamix_log *log)
+open_encoder (evaluator *e, const eval_config *c)
+{
+  ADAMIX_RETURN_IF (adamix_model_open (&e->model, c->model, &e->compute));
+  ADAMIX_RETURN_IF (adamix_model_hash_begin (e->model));
+  return adamix_tokenizer_open (&e->tokenizer, c->model);
+}
+
+/* Behind all that can be done while the encoder is hashed: a module waits for the hash of its own. */
+static adamix_err
+open_modules (evaluator *e, const eval_config *c, adamix_log *log)
 {
   const int64_t most = ADAMIX_INFERENCE_SEQUENCES;
-  ADAMIX_RETURN_IF (adamix_model_open (&e->model, c->model, &e->compute));
-  ADAMIX_RETURN_IF (adamix_tokenizer_open (&e->tokenizer, c->model));
   ADAMIX_RETURN_IF (adamix_adapter_open (&e->config[0], &e->module[0], c->adapter, false, e->model, most));
   if (strcmp (c->inference, "merged") != 0)
     ADAMIX_RETURN_IF (adamix_adapter_open (&e->config[1], &e->module[1], c->adapter, true, e->model, most));
@@ -259,8 +266,9 @@ driver_eval (const driver_command *self, int argc, char **argv)
   const int threads = config.threads ? (int) config.threads : session.cores;
   ADAMIX_TRY (adamix_compute_agree (&evaluator.compute, &session.world, config.gemm, config.precision, config.kernels,
                                     threads));
-  ADAMIX_TRY (adamix_comm_agree (&session.world, open_evaluator (&evaluator, &config, log)));
+  ADAMIX_TRY (adamix_comm_agree (&session.world, open_encoder (&evaluator, &config)));
   ADAMIX_TRY (adamix_model_pack_node (evaluator.model, &session.world, false));
+  ADAMIX_TRY (adamix_comm_agree (&session.world, open_modules (&evaluator, &config, log)));
   for (int64_t m = 0; m < evaluator.count; m++)
     ADAMIX_TRY (evaluate_mode (&evaluator, &session.world, &evaluator.modes[m]));
   if (session.world.rank == 0) {

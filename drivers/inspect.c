@@ -87,18 +87,20 @@ inspect_model (const char *path, adamix_log *log, json_t **out)
   adamix_err err = ADAMIX_OK;
   adamix_compute compute;
   adamix_model *model = NULL;
+  const char *hash;
   ADAMIX_TRY (adamix_compute_select (&compute, "auto", "auto", 1));
   ADAMIX_TRY (adamix_model_open (&model, path, &compute));
+  ADAMIX_TRY (adamix_model_hash (model, &hash));
   const adamix_model_config *c = adamix_model_config_of (model);
-  json_t *json = json_pack (
-      "{s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:s, s:b, s:b, s:s}", "kind", "model",
-      "architecture", c->architecture, "parameters", (json_int_t) adamix_model_parameters (model), "num_hidden_layers",
-      (json_int_t) c->layers, "embedding_size", (json_int_t) c->embedding, "hidden_size", (json_int_t) c->hidden,
-      "num_attention_heads", (json_int_t) c->heads, "intermediate_size", (json_int_t) c->ffn, "vocab_size",
-      (json_int_t) c->vocabulary, "type_vocab_size", (json_int_t) c->types, "max_position_embeddings",
-      (json_int_t) c->positions, "longest_sequence", (json_int_t) c->longest, "hidden_act",
-      adamix_activation_name (c->activation), "pooler", adamix_model_has_pooler (model), "mean_pooling",
-      adamix_model_wants_mean (model), "sha256", adamix_model_hash (model));
+  json_t *json =
+      json_pack ("{s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:s, s:b, s:b, s:s}", "kind", "model",
+                 "architecture", c->architecture, "parameters", (json_int_t) adamix_model_parameters (model),
+                 "num_hidden_layers", (json_int_t) c->layers, "embedding_size", (json_int_t) c->embedding,
+                 "hidden_size", (json_int_t) c->hidden, "num_attention_heads", (json_int_t) c->heads,
+                 "intermediate_size", (json_int_t) c->ffn, "vocab_size", (json_int_t) c->vocabulary, "type_vocab_size",
+                 (json_int_t) c->types, "max_position_embeddings", (json_int_t) c->positions, "longest_sequence",
+                 (json_int_t) c->longest, "hidden_act", adamix_activation_name (c->activation), "pooler",
+                 adamix_model_has_pooler (model), "mean_pooling", adamix_model_wants_mean (model), "sha256", hash);
   put_all (out, json);
   /* Multiply-adds count two: forward, without the attention's products, which grow with the length. */
   adamix_json_put (out, "flops_per_token", json_integer (2 * adamix_model_linear_parameters (c)));

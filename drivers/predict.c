@@ -75,9 +75,11 @@ open_predictor (predictor *out, const predict_config *c, driver_session *session
   const int64_t most = ADAMIX_INFERENCE_SEQUENCES;
   ADAMIX_RETURN_IF (adamix_compute_agree (&out->compute, &session->world, c->gemm, c->precision, c->kernels, threads));
   ADAMIX_RETURN_IF (adamix_model_open (&out->model, c->model, &out->compute));
+  ADAMIX_RETURN_IF (adamix_model_hash_begin (out->model));
   ADAMIX_RETURN_IF (adamix_tokenizer_open (&out->tokenizer, c->model));
+  ADAMIX_RETURN_IF (adamix_model_pack_node (out->model, &session->world, false));
+  /* Waits for the hash. */
   ADAMIX_RETURN_IF (adamix_adapter_open (&out->adapter, &out->module, c->adapter, false, out->model, most));
-  ADAMIX_RETURN_IF (adamix_model_pack (out->model, false));
   const adamix_inference_size size = adamix_inference_any (out->adapter.max_length);
   ADAMIX_RETURN_IF (adamix_inference_create (&out->inference, out->model, &out->compute, &out->module, &size));
   const int64_t outputs = adamix_adapter_outputs (&out->adapter);

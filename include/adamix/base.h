@@ -197,6 +197,16 @@ typedef struct adamix_sha256 {
 adamix_err adamix_sha256_file (adamix_sha256 *out, const char *path);
 adamix_err adamix_sha256_memory (adamix_sha256 *out, const void *data, size_t size);
 
+/* Hashes of mapped files, taken by a thread of its own while the caller goes on; by the caller where there is no thread to be
+ * had.  Pages are given back behind it.  The thread takes no signals. */
+typedef struct adamix_hashing adamix_hashing;
+/* `map` [count] is copied; what is mapped there has to stay until destroy.  Errors: ENOMEM. */
+adamix_err adamix_hashing_begin (adamix_hashing **out, const adamix_file_map *map, int64_t count);
+/* Wait for the end; *hash [count] is a view.  May be asked again.  One thread at a time.  Errors: EUNSUPPORTED. */
+adamix_err adamix_hashing_end (adamix_hashing *hashing, const adamix_sha256 **hash);
+/* Also before the end, which is not waited for.  Accepts NULL. */
+void adamix_hashing_destroy (adamix_hashing *hashing);
+
 /* ---- JSON (jansson's values) ------------------------------------------------------------------------------------ */
 
 /* jansson's parser, which has no words for memory that was refused: ENOMEM with a message for that; else EFORMAT without one,

@@ -69,8 +69,11 @@ bool adamix_model_has_pooler (const adamix_model *model);
 bool adamix_model_has_own_head (const adamix_model *model);
 bool adamix_model_wants_mean (const adamix_model *model);
 /* SHA-256 of model.safetensors.  Of shards: that of the text that `sha256sum` prints for them in their folder, in the
- * bytewise order of their names (a line each, "DIGEST  NAME\n"). */
-const char *adamix_model_hash (const adamix_model *model);
+ * bytewise order of their names (a line each, "DIGEST  NAME\n").  "" without a file.  It takes the time of reading all weights:
+ * where it will be asked for, begin lets a thread of its own take it while the caller goes on.  *hex is a view.
+ * Errors: ENOMEM; EUNSUPPORTED. */
+adamix_err adamix_model_hash_begin (adamix_model *model);
+adamix_err adamix_model_hash (adamix_model *model, const char **hex);
 int64_t adamix_model_parameters (const adamix_model *model); /* of the encoder, pooler included if there */
 /* Parameters that every token is multiplied with: the weights of the layers' linear maps and of the embeddings' projection. */
 int64_t adamix_model_linear_parameters (const adamix_model_config *config);

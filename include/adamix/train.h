@@ -156,7 +156,7 @@ adamix_err adamix_adapter_locate (const char *path, bool experts, char **folder,
 adamix_err adamix_adapter_read_config (adamix_adapter_config *out, const char *folder);
 /* Locate, read and check against the model (a module trained on other weights is refused by hash: EDATA). */
 adamix_err adamix_adapter_open (adamix_adapter_config *config, adamix_module *module, const char *path, bool experts,
-                                const adamix_model *model, int64_t max_rows);
+                                adamix_model *model, int64_t max_rows);
 
 /* ---- inference ----------------------------------------------------------------------------------------------------------- */
 

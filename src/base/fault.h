@@ -25,6 +25,7 @@
   X (json_alloc, ENOMEM, "memory\\|JSON", "memory of JSON values and texts")                                           \
   X (gemm, ENOMEM, "oneDNN", "any call of oneDNN")                                                                     \
   X (hash, EINVAL, "SHA-256", "SHA-256 in libcrypto")                                                                  \
+  X (thread, EAGAIN, "nothing", "a thread that hashes: the caller does it itself")                                     \
   X (file_open, EMFILE, "Too many open files", "a file to be read")                                                    \
   X (file_map, ENODEV, "No such device", "a file to be mapped")                                                        \
   X (file_create, ENOSPC, "No space left", "a file to be written")                                                     \

@@ -91,10 +91,16 @@ adamix_model_wants_mean (const adamix_model *model)
   return model->wants_mean;
 }
 
-const char *
-adamix_model_hash (const adamix_model *model)
+adamix_err
+adamix_model_hash_begin (adamix_model *model)
 {
-  return model->weights.hash.hex;
+  return adamix_weights_hash_begin (&model->weights);
+}
+
+adamix_err
+adamix_model_hash (adamix_model *model, const char **hex)
+{
+  return adamix_weights_hash (&model->weights, hex);
 }
 
 int64_t

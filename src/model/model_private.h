@@ -104,7 +104,6 @@ adamix_err adamix_config_parse (adamix_model_config *out, const adamix_architect
 typedef struct adamix_shard {
   const char *name; /* of the file in its folder; view of the index */
   adamix_safetensors file;
-  adamix_sha256 hash;
 } adamix_shard;
 
 /* model.safetensors, or the shards that model.safetensors.index.json names. */
@@ -113,13 +112,17 @@ typedef struct adamix_weights {
   json_t *index, *map; /* the index and its "weight_map", a view; NULL: one file */
   adamix_shard *shard; /* [shards], in the order of their names */
   int64_t shards;
-  adamix_sha256 hash; /* see adamix_model_hash */
+  adamix_hashing *hashing; /* of the shards; NULL: not begun */
+  adamix_sha256 hash;      /* see adamix_model_hash */
 } adamix_weights;
 
 /* Map all files of `dir`; every tensor that an index names is in its shard.  Errors: EIO, EFORMAT; EUNSUPPORTED where only
  * PyTorch's own format is there, with how to convert it.  Close also after an error. */
 adamix_err adamix_weights_open (adamix_weights *weights, const char *dir);
 void adamix_weights_close (adamix_weights *weights);
+/* See adamix_model_hash. */
+adamix_err adamix_weights_hash_begin (adamix_weights *weights);
+adamix_err adamix_weights_hash (adamix_weights *weights, const char **hex);
 /* By name, NULL if there is none; *path is then that of the file that holds it.  Views. */
 const adamix_stored_tensor *adamix_weights_find (const adamix_weights *weights, const char *name, const char **path);
 /* Give back the pages of a part of a file that need not stay in memory; what lies elsewhere is left alone. */

@@ -101,8 +101,6 @@ open_shard (adamix_weights *weights, const char *dir, adamix_shard *shard)
                                 "%s names the file %s, which is not in the folder; fetch the whole model again",
                                 weights->path, shard->name));
   ADAMIX_TRY (adamix_safetensors_open (&shard->file, path));
-  ADAMIX_TRY (adamix_sha256_memory (&shard->hash, shard->file.map.data, shard->file.map.size));
-  adamix_file_map_release (&shard->file.map, shard->file.map.data, shard->file.map.size);
 done:
   free (path);
   return err;
@@ -124,25 +122,6 @@ check_map (const adamix_weights *weights)
   return ADAMIX_OK;
 }
 
-/* As `sha256sum SHARD... | sha256sum` in the folder, with the shards in the order of their names, tells it. */
-static adamix_err
-hash_shards (adamix_weights *weights)
-{
-  adamix_err err = ADAMIX_OK;
-  char *list = NULL;
-  for (int64_t i = 0; i < weights->shards; ++i) {
-    char *longer = NULL;
-    ADAMIX_TRY (
-        adamix_format (&longer, "%s%s  %s\n", list ? list : "", weights->shard[i].hash.hex, weights->shard[i].name));
-    free (list);
-    list = longer;
-  }
-  ADAMIX_TRY (adamix_sha256_memory (&weights->hash, list, strlen (list)));
-done:
-  free (list);
-  return err;
-}
-
 static adamix_err
 open_sharded (adamix_weights *weights, const char *dir)
 {
@@ -153,8 +132,7 @@ open_sharded (adamix_weights *weights, const char *dir)
                            weights->path);
   ADAMIX_RETURN_IF (list_shards (weights));
   for (int64_t i = 0; i < weights->shards; ++i) ADAMIX_RETURN_IF (open_shard (weights, dir, &weights->shard[i]));
-  ADAMIX_RETURN_IF (check_map (weights));
-  return hash_shards (weights);
+  return check_map (weights);
 }
 
 /* ---- both --------------------------------------------------------------------------------------------------------------- */
@@ -168,14 +146,13 @@ adamix_weights_open (adamix_weights *weights, const char *dir)
   ADAMIX_RETURN_IF (ADAMIX_ALLOC (weights->shard, 1));
   weights->shard[0].name = WEIGHTS;
   weights->shards = 1;
-  ADAMIX_RETURN_IF (open_shard (weights, dir, &weights->shard[0]));
-  weights->hash = weights->shard[0].hash;
-  return ADAMIX_OK;
+  return open_shard (weights, dir, &weights->shard[0]);
 }
 
 void
 adamix_weights_close (adamix_weights *weights)
 {
+  adamix_hashing_destroy (weights->hashing);
   for (int64_t i = 0; i < weights->shards; ++i) adamix_safetensors_close (&weights->shard[i].file);
   free (weights->shard);
   json_decref (weights->index);
@@ -200,4 +177,49 @@ adamix_weights_find (const adamix_weights *weights, const char *name, const char
   }
   *path = shard->file.path;
   return adamix_safetensors_find (&shard->file, name);
+}
+
+/* ---- their hash --------------------------------------------------------------------------------------------------------- */
+
+adamix_err
+adamix_weights_hash_begin (adamix_weights *weights)
+{
+  adamix_file_map *map = NULL;
+  if (weights->hashing) return ADAMIX_OK;
+  ADAMIX_RETURN_IF (ADAMIX_ALLOC (map, weights->shards));
+  for (int64_t i = 0; i < weights->shards; ++i) map[i] = weights->shard[i].file.map;
+  adamix_err err = adamix_hashing_begin (&weights->hashing, map, weights->shards);
+  free (map);
+  return err;
+}
+
+/* As `sha256sum SHARD... | sha256sum` in the folder, with the shards in the order of their names, tells it. */
+static adamix_err
+join_hashes (adamix_weights *weights, const adamix_sha256 *hash)
+{
+  adamix_err err = ADAMIX_OK;
+  char *list = NULL;
+  for (int64_t i = 0; i < weights->shards; ++i) {
+    char *longer = NULL;
+    ADAMIX_TRY (adamix_format (&longer, "%s%s  %s\n", list ? list : "", hash[i].hex, weights->shard[i].name));
+    free (list);
+    list = longer;
+  }
+  ADAMIX_TRY (adamix_sha256_memory (&weights->hash, list, strlen (list)));
+done:
+  free (list);
+  return err;
+}
+
+adamix_err
+adamix_weights_hash (adamix_weights *weights, const char **hex)
+{
+  const adamix_sha256 *hash;
+  *hex = weights->hash.hex;
+  if (weights->hash.hex[0] || weights->shards == 0) return ADAMIX_OK;
+  ADAMIX_RETURN_IF (adamix_weights_hash_begin (weights));
+  ADAMIX_RETURN_IF (adamix_hashing_end (weights->hashing, &hash));
+  if (weights->map) return join_hashes (weights, hash);
+  weights->hash = hash[0];
+  return ADAMIX_OK;
 }

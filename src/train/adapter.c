@@ -218,19 +218,21 @@ done:
 
 adamix_err
 adamix_adapter_open (adamix_adapter_config *config, adamix_module *module, const char *path, bool experts,
-                     const adamix_model *model, int64_t max_rows)
+                     adamix_model *model, int64_t max_rows)
 {
   adamix_err err = ADAMIX_OK;
+  const char *hash;
   char *folder = NULL, *file = NULL;
   *config = (adamix_adapter_config){ 0 };
   *module = (adamix_module){ 0 };
   ADAMIX_TRY (adamix_adapter_locate (path, experts, &folder, &file));
   ADAMIX_TRY (adamix_adapter_read_config (config, folder));
-  if (strcmp (config->base_sha256, adamix_model_hash (model)) != 0)
+  ADAMIX_TRY (adamix_model_hash (model, &hash));
+  if (strcmp (config->base_sha256, hash) != 0)
     ADAMIX_TRY (adamix_err_set (ADAMIX_EDATA,
                                 "%s was trained on other weights (model.safetensors with sha256 %.12s..., here it is "
                                 "%.12s...); give the --model it was trained on",
-                                folder, config->base_sha256, adamix_model_hash (model)));
+                                folder, config->base_sha256, hash));
   ADAMIX_TRY (adamix_module_create (module, model, config->has_bank ? &config->shape : NULL, config->pool,
                                     adamix_adapter_outputs (config), max_rows));
   ADAMIX_TRY (adamix_module_read (module, file));

@@ -11,11 +11,13 @@ write_modules (adamix_run *run, int64_t step)
 {
   adamix_err err = ADAMIX_OK;
   char *experts = NULL, *merged = NULL;
+  const char *hash;
+  ADAMIX_TRY (adamix_model_hash (run->model, &hash));
   adamix_adapter_config config = { .method = (char *) run->config->method,
                                    .task = (char *) run->task.name,
                                    .metric = (char *) run->task.metric,
                                    .metrics = (char *) run->task.metrics,
-                                   .base_sha256 = (char *) adamix_model_hash (run->model),
+                                   .base_sha256 = (char *) hash,
                                    .type = run->task.type,
                                    .labels = run->labels,
                                    .pool = run->pool,

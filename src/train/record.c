@@ -77,11 +77,11 @@ data_json (const adamix_dataset *data)
 }
 
 static json_t *
-model_json (const adamix_model *model)
+model_json (const adamix_model *model, const char *hash)
 {
   const adamix_model_config *c = adamix_model_config_of (model);
-  return json_pack ("{s:s, s:s, s:I, s:I, s:I}", "architecture", c->architecture, "sha256", adamix_model_hash (model),
-                    "hidden_size", (json_int_t) c->hidden, "num_hidden_layers", (json_int_t) c->layers, "parameters",
+  return json_pack ("{s:s, s:s, s:I, s:I, s:I}", "architecture", c->architecture, "sha256", hash, "hidden_size",
+                    (json_int_t) c->hidden, "num_hidden_layers", (json_int_t) c->layers, "parameters",
                     (json_int_t) adamix_model_parameters (model));
 }
 
@@ -140,12 +140,14 @@ adamix_record_write (const adamix_record *r)
 {
   adamix_err err = ADAMIX_OK;
   char *path = NULL;
+  const char *hash;
+  ADAMIX_RETURN_IF (adamix_model_hash (r->model, &hash));
   json_t *json = json_pack (
       "{s:s, s:s, s:o, s:o, s:{s:s, s:s, s:s}, s:o, s:i, s:i, s:i, s:o, s:o, s:o, s:o}", "version", adamix_version (),
       "revision", adamix_revision (), "config", config_json (r->args), "cpu", cpu_json (), "kernels", "isa",
       r->compute->kernels->isa, "gemm", adamix_gemm_name (r->compute->gemm), "precision",
       adamix_gemm_precision (r->compute->frozen), "mpi", mpi_json (r->args->world), "ranks", r->args->world->size,
-      "groups", r->placement->groups, "threads", r->args->threads, "model", model_json (r->model), "data",
+      "groups", r->placement->groups, "threads", r->args->threads, "model", model_json (r->model, hash), "data",
       data_json (r->data), "order", prescribed_json (r->args->config->order_file, r->order), "routes",
       prescribed_json (r->args->config->routes_file, r->routes));
   if (!json) ADAMIX_TRY (adamix_err_set (ADAMIX_ENOMEM, "no memory for the record of the run"));

@@ -74,6 +74,14 @@ evaluate_dev (adamix_run *run)
 
 /* ---- checkpoints ---- */
 
+static adamix_err
+write_checkpoint (adamix_run *run)
+{
+  const json_t *fixed;
+  ADAMIX_RETURN_IF (adamix_run_fixed (run, &fixed));
+  return adamix_checkpoint_write (run->config->output, &run->snapshot, fixed, run->config->keep);
+}
+
 /* What ranks should have in common is compared first, so that a checkpoint never holds what only one of them has. */
 static adamix_err
 save (adamix_run *run)
@@ -81,10 +89,8 @@ save (adamix_run *run)
   ADAMIX_RETURN_IF (adamix_exchange_verify (&run->placement, &run->shared, &run->experts));
   ADAMIX_RETURN_IF (adamix_run_gather_values (run));
   ADAMIX_RETURN_IF (adamix_run_gather_optimizer (run));
-  adamix_err err = ADAMIX_OK;
-  if (run->args->world->rank == 0)
-    err = adamix_checkpoint_write (run->config->output, &run->snapshot, run->fixed, run->config->keep);
-  return adamix_comm_agree (run->args->world, err);
+  adamix_comm *world = run->args->world;
+  return adamix_comm_agree (world, world->rank == 0 ? write_checkpoint (run) : ADAMIX_OK);
 }
 
 static bool
@@ -106,6 +112,8 @@ train (adamix_run *run, adamix_progress *bar)
     ADAMIX_RETURN_IF (adamix_run_step (run, step, &result));
     count_step (run, step, &result);
     run->deferred = log_step (run, step, &result);
+    /* Not before: the first step need not wait for the hash of the model. */
+    if (step == 0 && run->args->world->rank == 0 && !run->deferred) run->deferred = adamix_run_record (run);
     show_step (bar, step, &result);
     const int64_t done = step + 1;
     const bool last = done == run->plan.steps, stop = result.stop && !last;

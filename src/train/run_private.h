@@ -19,7 +19,7 @@ typedef struct adamix_run {
   const adamix_method *method;
   const adamix_route_policy *route;
   adamix_compute compute;
-  json_t *fixed; /* options a resumed run must share */
+  json_t *fixed; /* see adamix_run_fixed; NULL: not asked for yet */
 
   adamix_model *model;
   adamix_tokenizer *tokenizer;
@@ -85,6 +85,12 @@ adamix_err adamix_run_predict_memory (const adamix_run *run, double *bytes);
 /* *finished: --resume met a finished run, nothing else was built.  Collective over the world. */
 adamix_err adamix_run_open (adamix_run *out, const adamix_train_args *args, bool *finished);
 void adamix_run_close (adamix_run *run);
+
+/* setup.c: the options and contents that a resumed run must share, made on first demand, since the hash of the model among
+ * them may take longer than all else before the first step.  *out is a view.  Local.  Errors: ENOMEM, EUNSUPPORTED. */
+adamix_err adamix_run_fixed (adamix_run *run, const json_t **out);
+/* setup.c: write run.json, which has that hash too.  Local: one rank does it. */
+adamix_err adamix_run_record (adamix_run *run);
 
 /* What a run without files trains on; all borrowed: a packed model, labelled examples of `outputs` classes. */
 typedef struct adamix_run_inputs {

@@ -142,19 +142,24 @@ read_routes (adamix_run *run)
   return adamix_prescribed_routes_read (&run->routes, c->routes_file, run->plan.steps, run->passes, &run->shape);
 }
 
-/* What a resumed run must share.  Model and files may have moved, but they must be the same. */
-static adamix_err
-fix_options (adamix_run *run)
+/* Model and files may have moved, but they must be the same. */
+adamix_err
+adamix_run_fixed (adamix_run *run, const json_t **out)
 {
+  const char *hash;
+  *out = run->fixed;
+  if (run->fixed) return ADAMIX_OK;
+  ADAMIX_RETURN_IF (adamix_model_hash (run->model, &hash));
   const struct {
     const char *option, *hash;
-  } contents[] = { { "model", adamix_model_hash (run->model) },
+  } contents[] = { { "model", hash },
                    { run->config->task ? "data" : "train-file", run->data[ADAMIX_SPLIT_TRAIN].hash.hex },
                    { "order-file", run->plan.prescribed.hash.hex },
                    { "routes-file", run->routes.hash.hex } };
   run->fixed = adamix_record_fixed_options (run->args->options);
   for (size_t i = 0; i < sizeof contents / sizeof *contents; i++)
     adamix_json_put (&run->fixed, contents[i].option, json_string (contents[i].hash));
+  *out = run->fixed;
   return run->fixed ? ADAMIX_OK : adamix_err_set (ADAMIX_ENOMEM, "no memory for the options of the run");
 }
 
@@ -164,7 +169,10 @@ adamix_run_open_inputs (adamix_run *run)
   const adamix_train_config *c = run->config;
   ADAMIX_RETURN_IF (adamix_train_config_weights (c, &run->merge_weight));
   ADAMIX_RETURN_IF (adamix_train_config_task (c, &run->task));
+  const adamix_comm *world = run->args->world;
   ADAMIX_RETURN_IF (adamix_model_open (&run->model, c->model, &run->compute));
+  /* The first rank writes the hash down, and all compare it with that of a checkpoint. */
+  if (world->rank == 0 || c->resume) ADAMIX_RETURN_IF (adamix_model_hash_begin (run->model));
   ADAMIX_RETURN_IF (choose_pool (run));
   ADAMIX_RETURN_IF (adamix_tokenizer_open (&run->tokenizer, c->model));
   const adamix_model_config *model = adamix_model_config_of (run->model);
@@ -176,15 +184,13 @@ adamix_run_open_inputs (adamix_run *run)
     return adamix_err_set (ADAMIX_EUSAGE, "--max-length %lld is more than the %lld tokens that %s has positions for",
                            (long long) c->max_length, (long long) model->longest, c->model);
   ADAMIX_RETURN_IF (c->task || c->train_file ? read_data (run) : draw_data (run));
-  const adamix_comm *world = run->args->world;
   if (c->reproducible && world->size > VIRTUAL_SHARDS)
     return adamix_err_set (ADAMIX_EUSAGE, "--reproducible cuts a batch into %d shards: %d ranks are too many for it",
                            VIRTUAL_SHARDS, world->size);
   const int shards = c->reproducible ? VIRTUAL_SHARDS : world->size;
   ADAMIX_RETURN_IF (adamix_plan_create (&run->plan, c, &run->data[ADAMIX_SPLIT_TRAIN], shards, world));
   shape_run (run);
-  ADAMIX_RETURN_IF (read_routes (run));
-  return fix_options (run);
+  return read_routes (run);
 }
 
 /* ---- what needs the placement ---- */
@@ -277,25 +283,42 @@ resume (adamix_run *run, int64_t step)
                      run->config->output);
     return ADAMIX_OK;
   }
-  ADAMIX_RETURN_IF (adamix_checkpoint_read (run->config->output, step, &run->snapshot, run->fixed));
+  const json_t *fixed;
+  ADAMIX_RETURN_IF (adamix_run_fixed (run, &fixed));
+  ADAMIX_RETURN_IF (adamix_checkpoint_read (run->config->output, step, &run->snapshot, fixed));
   adamix_log_info (run->args->log, "resuming from the checkpoint of step %lld", (long long) step);
   return adamix_run_scatter (run);
 }
 
+adamix_err
+adamix_run_record (adamix_run *run)
+{
+  const adamix_record record = { .args = run->args,
+                                 .model = run->model,
+                                 .compute = &run->compute,
+                                 .placement = &run->placement,
+                                 .data = run->data,
+                                 .order = &run->plan.prescribed.hash,
+                                 .routes = &run->routes.hash,
+                                 .labels = &run->labels,
+                                 .resumed = run->snapshot.step > 0 };
+  return adamix_record_write (&record);
+}
+
+/* A run that goes on has its hash by now, and tells at once what has changed. */
 static adamix_err
 open_files (adamix_run *run)
 {
-  adamix_record record = { .args = run->args,
-                           .model = run->model,
-                           .compute = &run->compute,
-                           .placement = &run->placement,
-                           .data = run->data,
-                           .order = &run->plan.prescribed.hash,
-                           .routes = &run->routes.hash,
-                           .labels = &run->labels,
-                           .resumed = run->snapshot.step > 0 };
-  ADAMIX_RETURN_IF (adamix_record_write (&record));
+  if (run->snapshot.step > 0) ADAMIX_RETURN_IF (adamix_run_record (run));
   return adamix_metrics_open (&run->metrics, run->config->output, run->snapshot.step);
+}
+
+static adamix_err
+choose_checkpoint (adamix_run *run, int64_t *step)
+{
+  const json_t *fixed;
+  ADAMIX_RETURN_IF (adamix_run_fixed (run, &fixed));
+  return adamix_checkpoint_choose (run->config->output, fixed, run->args->log, step);
 }
 
 /* Rank 0 says where to go on, so that all ranks go on at the same step whatever they see of the folder. */
@@ -305,7 +328,7 @@ resume_together (adamix_run *run)
   adamix_comm *world = run->args->world;
   int64_t step = 0;
   adamix_err err = ADAMIX_OK;
-  if (world->rank == 0) err = adamix_checkpoint_choose (run->config->output, run->fixed, run->args->log, &step);
+  if (world->rank == 0) err = choose_checkpoint (run, &step);
   ADAMIX_RETURN_IF (adamix_comm_agree (world, err));
   ADAMIX_RETURN_IF (adamix_comm_broadcast (world, 0, &step, sizeof step));
   return adamix_comm_agree (world, resume (run, step));
@@ -316,10 +339,13 @@ static adamix_err
 prepare_on_first (adamix_run *run, bool *finished)
 {
   int64_t step = 0;
+  const json_t *fixed;
   ADAMIX_RETURN_IF (adamix_run_folder_prepare (run->config, finished, &run->lock));
   if (!*finished) return ADAMIX_OK;
   ADAMIX_RETURN_IF (adamix_checkpoint_newest (run->config->output, &step));
-  return step ? adamix_checkpoint_check (run->config->output, step, run->fixed) : ADAMIX_OK;
+  if (!step) return ADAMIX_OK;
+  ADAMIX_RETURN_IF (adamix_run_fixed (run, &fixed));
+  return adamix_checkpoint_check (run->config->output, step, fixed);
 }
 
 /* Rank 0 alone prepares the folder; what it found is told to all. */

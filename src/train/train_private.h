@@ -116,7 +116,7 @@ json_t *adamix_record_fixed_options (const adamix_options *options);
 
 typedef struct adamix_record {
   const adamix_train_args *args;
-  const adamix_model *model;
+  adamix_model *model;
   const adamix_compute *compute;
   const adamix_placement *placement;
   const adamix_dataset *data;          /* [ADAMIX_SPLITS]; one that is not there has no examples */

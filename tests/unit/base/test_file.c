@@ -196,3 +196,33 @@ Test (file, sha256)
   cr_assert_str_eq (hash.hex, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
   cr_assert_fails (adamix_sha256_file (&hash, scratch_path ("none")), ADAMIX_EIO, "No such file");
 }
+
+/* Longer than a piece, and not a multiple of it. */
+#define LONG ((size_t) (3 << 20) + 17)
+
+Test (file, sha256_by_a_thread_is_what_the_caller_finds)
+{
+  static char text[LONG];
+  for (size_t i = 0; i < LONG; i++) text[i] = (char) ((uint32_t) i * 2654435761u >> 24);
+  const char *const path[] = { scratch_file ("long", text, LONG), scratch_file ("empty", "", 0),
+                               scratch_file ("abc", "abc", 3) };
+  enum { FILES = sizeof path / sizeof *path };
+  adamix_file_map map[FILES];
+  adamix_hashing *hashing;
+  for (int i = 0; i < FILES; i++) cr_assert_succeeds (adamix_file_map_open (&map[i], path[i]));
+  cr_assert_succeeds (adamix_hashing_begin (&hashing, map, FILES));
+  for (int again = 0; again < 2; again++) {
+    const adamix_sha256 *hash;
+    cr_assert_succeeds (adamix_hashing_end (hashing, &hash));
+    for (int i = 0; i < FILES; i++) {
+      adamix_sha256 own;
+      cr_assert_succeeds (adamix_sha256_file (&own, path[i]));
+      cr_expect_str_eq (hash[i].hex, own.hex, "%s", path[i]);
+    }
+  }
+  adamix_hashing_destroy (hashing);
+  /* Given up before its end. */
+  cr_assert_succeeds (adamix_hashing_begin (&hashing, map, FILES));
+  adamix_hashing_destroy (hashing);
+  for (int i = 0; i < FILES; i++) adamix_file_map_close (&map[i]);
+}
