@@ -117,6 +117,8 @@ void adamix_progress_end (adamix_progress *progress);
 /* ---- clock ------------------------------------------------------------------------------------------------------- */
 
 double adamix_clock (void); /* monotonic seconds */
+/* Seconds since this process was started, in steps of a kernel tick (10 ms); NaN where the system does not tell. */
+double adamix_process_age (void);
 /* Of n >= 1 times, which it sorts. */
 double adamix_median (double *value, int64_t n);
 

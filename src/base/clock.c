@@ -1,9 +1,11 @@
 #include "base/fault.h"
 
 #include <inttypes.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 double
 adamix_clock (void)
@@ -11,6 +13,25 @@ adamix_clock (void)
   struct timespec now;
   clock_gettime (CLOCK_MONOTONIC, &now);
   return (double) now.tv_sec + 1e-9 * (double) now.tv_nsec;
+}
+
+/* The 22nd value of /proc/self/stat is the start, in ticks since boot.  The second is a name, which may hold anything but ends
+ * with the last ')'; the third is a letter. */
+double
+adamix_process_age (void)
+{
+  enum { AFTER_NAME = 3, START = 22 };
+  char text[1024];
+  FILE *stream = ADAMIX_FAULT (stream_open) ? NULL : fopen ("/proc/self/stat", "re");
+  if (!stream) return NAN;
+  text[fread (text, 1, sizeof text - 1, stream)] = '\0';
+  fclose (stream);
+  char *at = strrchr (text, ')');
+  for (int value = AFTER_NAME; at && value <= START; value++) at = strchr (at + 1, ' ');
+  if (!at) return NAN;
+  struct timespec now;
+  clock_gettime (CLOCK_BOOTTIME, &now);
+  return (double) now.tv_sec + 1e-9 * (double) now.tv_nsec - strtod (at, NULL) / (double) sysconf (_SC_CLK_TCK);
 }
 
 static int

@@ -98,6 +98,7 @@ write_results (const adamix_run *run, const adamix_train_results *r, const machi
   json_t *json = json_object ();
   put (&json, "epoch", (double) s->step / (double) run->plan.steps_per_epoch);
   put (&json, "train_loss", s->loss_sum / (double) s->loss_steps);
+  put (&json, "startup_seconds", run->startup_seconds);
   put (&json, "train_runtime", s->train_seconds);
   put (&json, "train_samples_per_second", (double) s->timed_examples / s->train_seconds);
   put (&json, "train_tokens_per_second", r->tokens_per_second);

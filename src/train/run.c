@@ -107,6 +107,7 @@ train (adamix_run *run, adamix_progress *bar)
   int64_t eval_period, save_period;
   adamix_period_parse (run->config->eval_every, run->plan.steps_per_epoch, &eval_period);
   adamix_period_parse (run->config->save_every, run->plan.steps_per_epoch, &save_period);
+  run->startup_seconds = adamix_process_age ();
   for (int64_t step = run->snapshot.step; step < run->plan.steps; step++) {
     adamix_step_result result;
     ADAMIX_RETURN_IF (adamix_run_step (run, step, &result));

@@ -60,6 +60,7 @@ typedef struct adamix_run {
   FILE *metrics;       /* rank 0 */
   adamix_err deferred; /* a failure of this rank between two steps: the next exchange tells all */
   double wait_seconds, comm_seconds, step_seconds; /* this process, training steps only */
+  double startup_seconds;                          /* this process, from its start to its first step */
   int64_t timed_from;                              /* first step whose time counts */
 } adamix_run;
 

@@ -14,6 +14,7 @@ cli_tests = \
   %D%/ranks.sh \
   %D%/reproducible.sh \
   %D%/routes.sh \
+  %D%/startup.sh \
   %D%/tasks.sh \
   %D%/text.sh \
   %D%/train.sh \

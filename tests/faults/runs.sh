@@ -5,7 +5,7 @@ attempt () { launch "${training[@]}" --output "$1/run"; }
 follow () { launch "${training[@]}" --output "$1/run" --resume; }
 
 # Times, memory and shares of them are the machine's.
-results_of () { grep -v -e runtime -e _per_second -e _bytes -e _fraction "$1/run/all_results.json"; }
+results_of () { grep -v -e startup_seconds -e runtime -e _per_second -e _bytes -e _fraction "$1/run/all_results.json"; }
 
 compare () {
   local file
