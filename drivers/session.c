@@ -86,7 +86,7 @@ driver_session_log (driver_session *session)
 static void
 wait_for_turn (int rank)
 {
-  enum { STEP = 1000, MOST = 4000, PER_SECOND = 1000, NANOSECONDS = 1000000 };
+  enum { STEP = 2000, MOST = 6000, PER_SECOND = 1000, NANOSECONDS = 1000000 };
   const long wait = rank < MOST / STEP ? rank * STEP : MOST;
   struct timespec left = { .tv_sec = wait / PER_SECOND, .tv_nsec = wait % PER_SECOND * NANOSECONDS };
   signal (SIGTERM, SIG_DFL);
