@@ -13,11 +13,14 @@ import json
 import os
 import pathlib
 import subprocess
+import sys
 
 HERE = pathlib.Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent))
+import runs  # noqa: E402
+
 RESULTS = HERE / "scaling"
 DOCS = HERE.parent.parent / "docs"
-BEGIN, END = "<!-- scaling.py: begin -->\n", "<!-- scaling.py: end -->\n"
 
 # Modules as the recipes have them. The check makes steps of 512 examples, which takes minutes for a large model.
 MODELS = {
@@ -31,14 +34,11 @@ SHOWN = [1, 2, 4, 16, 64, 128, 256, 512, 1024, 2048, 4096]
 
 def measure(args):
     RESULTS.mkdir(exist_ok=True)
-    environment = dict(os.environ)
-    if os.geteuid() == 0:
-        environment |= {"OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1"}
     for model in args.models.split(","):
         title, options = MODELS[model]
         print(f"{title} ...", flush=True)
         command = ["mpirun", "-n", str(args.ranks), args.adamix, "bench", "scaling", "--shape", model, "--threads", "1", "--json"]
-        done = subprocess.run(command + options, check=True, stdout=subprocess.PIPE, text=True, env=environment)
+        done = subprocess.run(command + options, check=True, stdout=subprocess.PIPE, text=True, env=runs.environment())
         (RESULTS / f"{model}.json").write_text(json.dumps(json.loads(done.stdout)) + "\n")
 
 
@@ -50,11 +50,6 @@ def load():
         study["point"] = {(s["network"], s["kind"], p["ranks"]): p for s in study["series"] for p in s["points"]}
         studies[model] = study
     return studies
-
-
-def table(head, rows):
-    lines = [head, ["---"] * len(head), *rows]
-    return "".join("| " + " | ".join(line) + " |\n" for line in lines) + "\n"
 
 
 def percent(value):
@@ -75,7 +70,7 @@ def efficiencies(studies, kind):
                 point = study["point"][network, kind, ranks]
                 row.append(" / ".join(percent(point[a]["efficiency"]) for a in ("flat", "hierarchical")))
         rows.append(row)
-    return table(head, rows)
+    return runs.table(head, rows)
 
 
 def parts(studies, kind, ranks):
@@ -88,7 +83,7 @@ def parts(studies, kind, ranks):
             both = [[1e3 * point[a][part] for a in ("flat", "hierarchical")] for part in ("exchange", "rotation")]
             rows.append([MODELS[model][0], name, f"{1e3 * point['compute']:,.1f}", f"{1e3 * point['cut']:.1f}"]
                         + [" / ".join(f"{ms:.3g}" for ms in pair) for pair in both])
-    return table(head, rows)
+    return runs.table(head, rows)
 
 
 def measured(studies):
@@ -99,7 +94,7 @@ def measured(studies):
         size = study["bytes"]
         curve = ", ".join(f"{c['tokens']:.0f}: {c['seconds']:.3g}" for c in study["curve"])
         rows.append([MODELS[model][0], curve, *(f"{size[key]:,.0f}" for key in ("shared", "experts", "rotation"))])
-    return table(head, rows)
+    return runs.table(head, rows)
 
 
 def check(studies):
@@ -109,7 +104,7 @@ def check(studies):
              f"{c['predicted_tokens_per_second']:,.0f}", f"{c['predicted_over_measured']:.2f}",
              *(f"{1e3 * c[key]:.3g}" for key in ("measured_wait", "measured_exchange", "predicted_exchange"))]
             for study in studies.values() for c in study["check"]]
-    return table(head, rows)
+    return runs.table(head, rows)
 
 
 def write_tables(studies, note):
@@ -125,9 +120,7 @@ def write_tables(studies, note):
             + "A step of weak scaling on 4,096 ranks, milliseconds (exchange and rotation: flat / two-level).\n\n"
             + parts(studies, "weak", 4096)
             + "Steps that were made (MiniLM), rotation's share included, beside their prediction.\n\n" + check(studies))
-    page = DOCS / "parallel.md"
-    before, rest = page.read_text().split(BEGIN)
-    page.write_text(before + BEGIN + text + END + rest.split(END)[1])
+    runs.put(DOCS / "parallel.md", "scaling.py", text)
 
 
 def plot(studies):
@@ -140,8 +133,7 @@ def plot(studies):
                 lines += [f"{ranks} {p['flat']['efficiency']} {p['hierarchical']['efficiency']}"
                           for (n, k, ranks), p in study["point"].items() if (n, k) == (network, kind)]
                 lines.append("EOD")
-    lines += ["set terminal svg size 960,400 font 'sans,12' background 'white'", f"set output '{DOCS / 'scaling.svg'}'",
-              "set logscale x 2", "set xrange [0.9:4500]", "set yrange [0:1.1]", "set grid", "set format x '%.0f'",
+    lines += ["set logscale x 2", "set xrange [0.9:4500]", "set yrange [0:1.1]", "set format x '%.0f'",
               "set xtics (1, 4, 16, 64, 256, 1024, 4096)", "set xlabel 'ranks'", "set ylabel 'efficiency'",
               "set key bottom left", "set multiplot layout 1,2"]
     for kind, title in (("weak", f"{study['examples_per_rank']} examples a rank"),
@@ -150,7 +142,7 @@ def plot(studies):
                   f"dt {n + 1} title '{MODELS[model][0]}, {NETWORKS[network]}'"
                   for c, model in enumerate(studies) for n, network in enumerate(NETWORKS)]
         lines += [f"set title '{title}'", "plot " + ", ".join(curves), "unset key"]
-    subprocess.run(["gnuplot"], input="\n".join(lines) + "\n", text=True, check=True)
+    runs.gnuplot(DOCS / "scaling.svg", "960,400", lines)
 
 
 def main():
