@@ -27,8 +27,13 @@ typedef struct adamix_metric {
 /* NULL for an unknown name. */
 const adamix_metric *adamix_metric_find (const char *name);
 
-/* accuracy: share of equal classes.  f1: of class 1, two classes; 0 if there is no true positive.  matthews_correlation:
- * multi-class, 0 if a marginal is constant.  pearson, spearmanr (mean ranks of ties): NaN for a constant input or n < 2. */
+/* Of classes, with C_ab examples of class a that are predicted as b, t_k of class k, p_k predicted as k, and c = sum_k C_kk:
+ *   accuracy              c / n
+ *   f1                    of class 1, two classes: 2 C_11 / (2 C_11 + C_01 + C_10); 0 if there is no true positive
+ *   matthews_correlation  (c n - sum_k t_k p_k) / sqrt ((n^2 - sum_k p_k^2) (n^2 - sum_k t_k^2)); 0 if a marginal is constant
+ * Of numbers x (score) and y (target); both are NaN for a constant input or n < 2:
+ *   pearson               sum (x - mean x) (y - mean y) / sqrt (sum (x - mean x)^2 sum (y - mean y)^2)
+ *   spearmanr             pearson of the ranks, ties with their mean rank */
 double adamix_metric_accuracy (const adamix_predictions *predictions);
 double adamix_metric_f1 (const adamix_predictions *predictions);
 double adamix_metric_matthews (const adamix_predictions *predictions);

@@ -92,10 +92,10 @@ adamix_err adamix_model_pack (adamix_model *model, bool backward);
  * memory.  Collective over world.  The model is then destroyed before MPI ends. */
 adamix_err adamix_model_pack_node (adamix_model *model, adamix_comm *world, bool backward);
 
-/* What a forward reads beside the packed weights: embeddings and LayerNorms.  word[i], [V], says whether row i of the word
- * embeddings will be read; NULL: all are.  *mapped is what lies in the model's files, in the pieces in which the system maps
- * them, shared by the processes of a node; *own is memory of this process: all tensors that had to be converted. */
-void adamix_model_resident (const adamix_model *model, const bool *word, size_t *mapped, size_t *own);
+/* Bytes of the model's files that a forward reads beside the packed weights, embeddings and LayerNorms, in the pieces in which
+ * the system maps them, shared by the processes of a node.  word[i], [V], says whether row i of the word embeddings will be
+ * read; NULL: all are.  Tensors that had to be converted lie in memory of this process and are not counted. */
+size_t adamix_model_resident (const adamix_model *model, const bool *word);
 
 /* ---- batches --------------------------------------------------------------------------------------------------------- */
 

@@ -307,8 +307,8 @@ typedef struct adamix_compute {
 
 /* threads 0: as many as OpenMP would take.  Sets the number of OpenMP threads and keeps the BLAS single-threaded. */
 adamix_err adamix_compute_select (adamix_compute *out, const char *gemm, const char *isa, int threads);
-/* Let the frozen linear layers and attention multiply in "fp32" or "bf16".  Errors: EUNSUPPORTED where this CPU or `gemm` has no bf16
- * GEMM, EUSAGE for another name; both name what there is. */
+/* Let the frozen linear layers and attention multiply in "fp32" or "bf16".  Errors: EUNSUPPORTED where this CPU or `gemm`
+ * has no bf16 GEMM, EUSAGE for another name; both name what there is. */
 adamix_err adamix_compute_precision (adamix_compute *compute, const char *precision);
 /* Both, on all ranks or on none, with the best kernels that the CPUs of all of them have: ranks that hold the same values
  * update them to the same bits on nodes of different kinds.  Collective over comm.  Errors: those of the two, EMPI. */

@@ -3,13 +3,9 @@
 adamix_err
 adamix_merge_mean (const adamix_merge_tensor *tensor)
 {
-  const int64_t experts = tensor->list->count;
 #pragma omp parallel for schedule(static)
-  for (int64_t e = 0; e < tensor->out->count; e++) {
-    double sum = 0;
-    for (int64_t j = 0; j < experts; j++) sum += adamix_merge_values (tensor->list, j, tensor->bias)[e];
-    tensor->out->value[e] = (float) (sum / (double) experts);
-  }
+  for (int64_t e = 0; e < tensor->out->count; e++)
+    tensor->out->value[e] = (float) adamix_merge_mean_value (tensor->list, e, tensor->bias);
   return ADAMIX_OK;
 }
 

@@ -19,8 +19,7 @@ merge (const adamix_merge_tensor *tensor)
     double sum = 0;
     for (int64_t j = 0; j < experts; j++) {
       const double initial = adamix_merge_values (tensor->initial, j, tensor->bias)[e];
-      const double changed = adamix_merge_values (tensor->list, j, tensor->bias)[e] - initial;
-      sum += initial + (keeps (tensor, j, e) ? changed / tensor->args->density : 0);
+      sum += initial + (keeps (tensor, j, e) ? adamix_merge_change (tensor, j, e) / tensor->args->density : 0);
     }
     tensor->out->value[e] = (float) (sum / (double) experts);
   }

@@ -29,6 +29,21 @@ adamix_merge_values (const adamix_expert_list *list, int64_t j, bool bias)
   return (bias ? list->expert[j].bias : list->expert[j].weight)->value;
 }
 
+double
+adamix_merge_mean_value (const adamix_expert_list *list, int64_t e, bool bias)
+{
+  double sum = 0;
+  for (int64_t j = 0; j < list->count; j++) sum += adamix_merge_values (list, j, bias)[e];
+  return sum / (double) list->count;
+}
+
+double
+adamix_merge_change (const adamix_merge_tensor *tensor, int64_t j, int64_t e)
+{
+  return (double) adamix_merge_values (tensor->list, j, tensor->bias)[e] -
+         adamix_merge_values (tensor->initial, j, tensor->bias)[e];
+}
+
 static adamix_err
 merge_tensor (const adamix_merge_tensor *tensor, adamix_err (*merge) (const adamix_merge_tensor *tensor))
 {

@@ -15,6 +15,9 @@ typedef struct adamix_merge_tensor {
 
 /* Of expert j, [out->count]. */
 const float *adamix_merge_values (const adamix_expert_list *list, int64_t j, bool bias);
+/* Of value e: the mean over a list's experts, summed in their order; what training changed in expert j. */
+double adamix_merge_mean_value (const adamix_expert_list *list, int64_t e, bool bias);
+double adamix_merge_change (const adamix_merge_tensor *tensor, int64_t j, int64_t e);
 
 /* Check the banks and call `merge` for every tensor that has several experts; the others are copied. */
 adamix_err adamix_merge_each (const adamix_merge_args *args, adamix_bank *merged,

@@ -3,14 +3,6 @@
 #include <math.h>
 #include <stdlib.h>
 
-/* What training changed in expert j at element e. */
-static double
-change (const adamix_merge_tensor *tensor, int64_t j, int64_t e)
-{
-  return (double) adamix_merge_values (tensor->list, j, tensor->bias)[e] -
-         adamix_merge_values (tensor->initial, j, tensor->bias)[e];
-}
-
 static int
 descending (const void *a, const void *b)
 {
@@ -23,7 +15,7 @@ static double
 least_kept (const adamix_merge_tensor *tensor, int64_t j, int64_t keep, double *sorted)
 {
   const int64_t count = tensor->out->count;
-  for (int64_t e = 0; e < count; e++) sorted[e] = fabs (change (tensor, j, e));
+  for (int64_t e = 0; e < count; e++) sorted[e] = fabs (adamix_merge_change (tensor, j, e));
   qsort (sorted, (size_t) count, sizeof *sorted, descending);
   return sorted[keep - 1];
 }
@@ -36,7 +28,7 @@ elect (const adamix_merge_tensor *tensor, const double *least, int64_t e)
   double up = 0, down = 0;
   int64_t ups = 0, downs = 0;
   for (int64_t j = 0; j < experts; j++) {
-    const double value = change (tensor, j, e);
+    const double value = adamix_merge_change (tensor, j, e);
     if (value == 0 || fabs (value) < least[j]) continue;
     *(value > 0 ? &up : &down) += value;
     *(value > 0 ? &ups : &downs) += 1;
@@ -56,11 +48,9 @@ merge (const adamix_merge_tensor *tensor)
   ADAMIX_TRY (ADAMIX_ALLOC (least, experts));
   for (int64_t j = 0; j < experts; j++) least[j] = least_kept (tensor, j, keep, sorted);
 #pragma omp parallel for schedule(static)
-  for (int64_t e = 0; e < count; e++) {
-    double initial = 0;
-    for (int64_t j = 0; j < experts; j++) initial += adamix_merge_values (tensor->initial, j, tensor->bias)[e];
-    tensor->out->value[e] = (float) (initial / (double) experts + elect (tensor, least, e));
-  }
+  for (int64_t e = 0; e < count; e++)
+    tensor->out->value[e] =
+        (float) (adamix_merge_mean_value (tensor->initial, e, tensor->bias) + elect (tensor, least, e));
 done:
   free (least);
   free (sorted);

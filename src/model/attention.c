@@ -47,6 +47,7 @@ lap (const adamix_model *model, const adamix_workspace *workspace, const adamix_
   const adamix_batch *batch = args->batch;
   const bool first_only = adamix_layer_rows (workspace, args, layer).row;
   double pairs = 0;
+  if (!model->compute->profile) return;
   for (int64_t s = 0; s < batch->sequences; ++s) {
     const double n = (double) (batch->offset[s + 1] - batch->offset[s]);
     pairs += first_only ? n : n * n;
@@ -79,8 +80,7 @@ adamix_attention_backward (const adamix_model *model, const adamix_workspace *wo
   for (int64_t i = 0; i < tasks; ++i) {
     const task task = task_of (model, workspace, args, layer, base, i);
     float *d = dqkv + task.row * 3 * H + task.col;
-    model->compute->attention->backward (&task.head, dout + task.out_row * H + task.col, H, d, d + H, d + 2 * H,
-                                                 3 * H);
+    model->compute->attention->backward (&task.head, dout + task.out_row * H + task.col, H, d, d + H, d + 2 * H, 3 * H);
   }
   lap (model, workspace, args, layer, 5);
 }

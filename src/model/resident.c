@@ -18,17 +18,16 @@ mapped_bytes (const adamix_tensor *tensor, const bool *row)
   return (size_t) (pieces * MAPPED_AT_ONCE);
 }
 
-void
-adamix_model_resident (const adamix_model *model, const bool *word, size_t *mapped, size_t *own)
+size_t
+adamix_model_resident (const adamix_model *model, const bool *word)
 {
-  *mapped = *own = 0;
+  size_t mapped = 0;
   for (int64_t slot = 0; slot < (model->config.layers + 1) * ADAMIX_ROLES; ++slot) {
     const adamix_role role = (adamix_role) (slot % ADAMIX_ROLES);
     if (model->slot[slot] < 0) continue;
     const adamix_tensor *tensor = &model->tensor[model->slot[slot]];
-    if (tensor->converted)
-      *own += (size_t) tensor->count * sizeof *tensor->converted;
-    else if (tensor->param < 0 && !adamix_model_packs (role))
-      *mapped += mapped_bytes (tensor, role == ADAMIX_ROLE_WORD ? word : NULL);
+    if (!tensor->converted && tensor->param < 0 && !adamix_model_packs (role))
+      mapped += mapped_bytes (tensor, role == ADAMIX_ROLE_WORD ? word : NULL);
   }
+  return mapped;
 }

@@ -108,8 +108,7 @@ static const adamix_option train_options[] = {
            "OpenMP threads a rank; 0: the cores there are over the ranks of the node"),
   { "activation-memory", ADAMIX_OPTION_SIZE, AT (activation_memory), "0", NULL, 0, 1e15, "SIZE",
     "bytes (K, M, G) that a rank's activations may take; as many layers as it needs are then computed again in the "
-    "backward "
-    "pass, with the same result; 0: no limit" },
+    "backward pass, with the same result; 0: no limit" },
   FLAG ("reproducible", reproducible,
         "the same bytes on 1 to 12 ranks with replicated placement: a batch is always cut into 12 shards"),
   STRING ("eval-every", eval_every, "epoch", "epoch|never|N", "when the dev file is evaluated"),

@@ -69,13 +69,12 @@ adamix_err
 adamix_run_merge (adamix_run *run)
 {
   const adamix_train_config *c = run->config;
-  const adamix_merge_method *method = adamix_merge_method_find (c->merge);
   adamix_params_copy (&run->all.params, run->all.params.values, &run->merged.params, run->merged.params.values);
   if (!run->bank) return ADAMIX_OK;
   const adamix_merge_args args = { .all = run->all.bank,
                                    .initial = run->initial.bank,
                                    .weight = run->merge_weight,
-                                   .density = c->merge_density > 0 ? c->merge_density : method->density,
+                                   .density = c->merge_density > 0 ? c->merge_density : run->merge->density,
                                    .seed = (uint64_t) c->seed };
-  return method->merge (&args, run->merged.bank);
+  return run->merge->merge (&args, run->merged.bank);
 }

@@ -89,8 +89,7 @@ plan_gathered (adamix_run *run)
 {
   adamix_err err = ADAMIX_OK;
   adamix_module all = { 0 }, merged = { 0 };
-  const adamix_merge_method *merge = adamix_merge_method_find (run->config->merge);
-  const adamix_bank_shape merged_shape = merge->shape (&run->shape);
+  const adamix_bank_shape merged_shape = run->merge->shape (&run->shape);
   const bool modules = run->method->modules;
   const int64_t most = ADAMIX_INFERENCE_SEQUENCES;
   size_t evaluation;
@@ -99,7 +98,7 @@ plan_gathered (adamix_run *run)
       adamix_module_announce (&merged, run->model, modules ? &merged_shape : NULL, run->pool, run->outputs, most));
   ADAMIX_TRY (adamix_inference_measure (&evaluation, run->model, &merged, &run->evaluation));
   const size_t one = adamix_params_bytes (&all.params),
-               copies = 1 + (run->config->select == 1) + (modules && merge->initial);
+               copies = 1 + (run->config->select == 1) + (modules && run->merge->initial);
   run->memory[ADAMIX_MEMORY_GATHERED] =
       (int64_t) (copies * one + adamix_params_bytes (&merged.params) + adamix_optimizer_bytes (&all.params));
   run->memory[ADAMIX_MEMORY_EVALUATION] = (int64_t) evaluation;
@@ -118,9 +117,8 @@ mark_words (const adamix_dataset *data, const bool *used, bool *word)
 
 /* Which rows of the word embeddings any step or evaluation reads. */
 static adamix_err
-plan_tensors (adamix_run *run, size_t *own)
+plan_tensors (adamix_run *run)
 {
-  size_t mapped;
   bool *word = NULL;
   if (has_data (run)) {
     ADAMIX_RETURN_IF (ADAMIX_ALLOC (word, adamix_model_config_of (run->model)->vocabulary));
@@ -128,9 +126,8 @@ plan_tensors (adamix_run *run, size_t *own)
     for (adamix_split split = ADAMIX_SPLIT_DEV; split < ADAMIX_SPLITS; split++)
       mark_words (&run->data[split], NULL, word);
   }
-  adamix_model_resident (run->model, word, &mapped, own);
+  run->memory[ADAMIX_MEMORY_MAPPED] = (int64_t) adamix_model_resident (run->model, word);
   free (word);
-  run->memory[ADAMIX_MEMORY_MAPPED] = (int64_t) mapped;
   return ADAMIX_OK;
 }
 
@@ -138,10 +135,10 @@ plan_tensors (adamix_run *run, size_t *own)
 static adamix_err
 plan_process (adamix_run *run)
 {
-  size_t packed, converted, texts = 0;
+  size_t packed, texts = 0;
   int64_t own, shareable;
   ADAMIX_RETURN_IF (adamix_model_plan (run->model, true, &packed));
-  ADAMIX_RETURN_IF (plan_tensors (run, &converted));
+  ADAMIX_RETURN_IF (plan_tensors (run));
   for (adamix_split split = 0; split < ADAMIX_SPLITS; split++) texts += adamix_dataset_bytes (&run->data[split]);
   adamix_memory_resident (&own, &shareable);
   run->memory[ADAMIX_MEMORY_PACKED] = (int64_t) packed;

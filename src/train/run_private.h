@@ -18,6 +18,7 @@ typedef struct adamix_run {
   const adamix_train_config *config;
   const adamix_method *method;
   const adamix_route_policy *route;
+  const adamix_merge_method *merge;
   adamix_compute compute;
   json_t *fixed; /* see adamix_run_fixed; NULL: not asked for yet */
 

@@ -238,12 +238,12 @@ create_buffers (adamix_run *run)
   return ADAMIX_ALLOC (run->dz, run->passes * plan->shard_sequences * run->outputs);
 }
 
-/* Modules that hold the whole run on every rank: all experts, the merged module, and the best step's experts. */
+/* Modules that hold the whole run on every rank: all experts, the merged module, the best step's experts, and the values before
+ * training where the merge reads them. */
 static adamix_err
 create_gathered (adamix_run *run)
 {
-  const adamix_merge_method *merge = adamix_merge_method_find (run->config->merge);
-  adamix_bank_shape merged = merge->shape (&run->shape);
+  adamix_bank_shape merged = run->merge->shape (&run->shape);
   const adamix_bank_shape *all_shape = run->method->modules ? &run->shape : NULL;
   const adamix_bank_shape *merged_shape = run->method->modules ? &merged : NULL;
   const int64_t most = ADAMIX_INFERENCE_SEQUENCES;
@@ -255,7 +255,7 @@ create_gathered (adamix_run *run)
     ADAMIX_RETURN_IF (adamix_module_create (&run->best, run->model, all_shape, run->pool, run->outputs, most));
     run->snapshot.best = &run->best;
   }
-  if (run->bank && merge->initial) {
+  if (run->bank && run->merge->initial) {
     ADAMIX_RETURN_IF (adamix_module_create (&run->initial, run->model, all_shape, run->pool, run->outputs, most));
     adamix_bank_initialise (run->initial.bank, (uint64_t) run->config->seed);
   }
@@ -364,6 +364,7 @@ adamix_run_begin (adamix_run *run, const adamix_train_args *args)
   const adamix_train_config *c = args->config;
   *run = (adamix_run){ .args = args, .config = c, .method = adamix_method_find (c->method), .lock = -1 };
   run->route = adamix_route_policy_find (c->route);
+  run->merge = adamix_merge_method_find (c->merge);
 }
 
 /* What the memory of a rank depends on is known behind this. */
