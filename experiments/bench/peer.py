@@ -15,7 +15,6 @@ puts tables and plot into docs/; --note begins them with a remark on how it was 
 of --data. Needs Linux, mpirun, gnuplot, an idle machine of two cores, and torch, transformers, scikit-learn in this Python.
 """
 import argparse
-import importlib.metadata
 import itertools
 import json
 import os
@@ -181,37 +180,9 @@ def grid(args):
                                 yield dict(zip(KEY, (who, model, task, precision, cores, repetition)))
 
 
-def machine(args):
-    """What the figures of one file have in common."""
-    fields = dict(line.split(":", 1) for line in pathlib.Path("/proc/cpuinfo").read_text().split("\n\n")[0].splitlines())
-    fields = {key.strip(): value.strip() for key, value in fields.items()}
-    wanted = ("avx2", "avx512f", "avx512_bf16", "amx_bf16")
-    caches = sorted(pathlib.Path("/sys/devices/system/cpu/cpu0/cache").glob("index*"))
-    version = subprocess.run([args.adamix, "--version"], check=True, stdout=subprocess.PIPE, text=True).stdout.strip()
-    return {"cpu": fields["model name"], "family": f"{fields['cpu family']}, model {fields['model']}",
-            "cores": len(os.sched_getaffinity(0)),
-            "flags": [flag for flag in wanted if flag in fields["flags"].split()],
-            "caches": [f"L{(c / 'level').read_text().strip()} {(c / 'size').read_text().strip()}" for c in caches
-                       if (c / "type").read_text().strip() != "Instruction"],
-            "adamix": version, "torch": importlib.metadata.version("torch"),
-            "transformers": importlib.metadata.version("transformers")}
-
-
-def check_machine(args):
-    """Figures of another machine or revision do not go into the same file."""
-    path, now = RESULTS / "machine.json", machine(args)
-    if not path.exists():
-        RESULTS.mkdir(exist_ok=True)
-        path.write_text(json.dumps(now, indent=2) + "\n")
-    kept = json.loads(path.read_text())
-    for key, value in now.items():
-        if kept[key] != value:
-            sys.exit(f"{RESULTS} holds figures of {key} {kept[key]}, here it is {value}: move the folder away to begin anew")
-
-
 def run_grid(args):
     """Turn by turn: what a turn holds is measured one right after the other, and kept together or not at all."""
-    check_machine(args)
+    runs.check_machine(RESULTS, args.adamix)
     path = RESULTS / "speed.jsonl"
     have = {tuple(line[key] for key in KEY) for line in runs.read(path)}
     for _, turn in itertools.groupby(grid(args), key=lambda run: [run[key] for key in KEY[1:]]):
@@ -241,7 +212,7 @@ def measure_memory(args, run):
 
 
 def run_memory(args):
-    check_machine(args)
+    runs.check_machine(RESULTS, args.adamix)
     path, keys = RESULTS / "memory.jsonl", ("model", "task", "precision", "cores")
     have = {tuple(line[key] for key in keys) for line in runs.read(path)}
     for model in args.models:
@@ -397,12 +368,11 @@ def write(args):
     lines, memory = runs.read(RESULTS / "speed.jsonl"), runs.read(RESULTS / "memory.jsonl")
     if not lines:
         sys.exit(f"{RESULTS / 'speed.jsonl'} holds no figures yet: measure with `run` first")
-    speeds, here = Speeds(lines), json.loads((RESULTS / "machine.json").read_text())
+    speeds = Speeds(lines)
     repetitions = [len(speeds.values("steps", *cell)) for cell in {key[:-1] for key in speeds.lines}]
     counts = f"{min(repetitions)} to {max(repetitions)}" if min(repetitions) < max(repetitions) else f"{max(repetitions)}"
     text = f"{args.note}\n\n" if args.note else ""
-    text += (f"Machine: {here['cores']} cores of {here['cpu']} (family {here['family']}; {', '.join(here['flags'])}; "
-             f"{', '.join(here['caches'])}); {here['adamix']}, PyTorch {here['torch']}, transformers {here['transformers']}. "
+    text += (f"{runs.machine_of(RESULTS)} "
              f"Repetitions: {counts}.\n\n" + workload_table(lines))
     for cores in CORES:
         if found := speed_table(speeds, cores):
@@ -420,17 +390,6 @@ def write(args):
 # ---- command line --------------------------------------------------------------------------------------------------------
 
 
-def some(of, kind=str):
-    """A list with commas, of those there are."""
-    def parse(text):
-        chosen = [kind(part) for part in text.split(",")]
-        for item in chosen:
-            if item not in of:
-                raise argparse.ArgumentTypeError(f"{item} is not one of {', '.join(map(str, of))}")
-        return chosen
-    return parse
-
-
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(required=True)
@@ -438,12 +397,12 @@ def main():
     for command, do, models, tasks in ((run, run_grid, list(MODELS), TASKS), (memory, run_memory, ["minilm"], ["banking77"])):
         for option in ("adamix", "encoder", "data", "peer", "work"):
             command.add_argument(f"--{option}", required=True)
-        command.add_argument("--models", type=some(list(MODELS)), default=models)
-        command.add_argument("--tasks", type=some(TASKS), default=tasks)
-        command.add_argument("--precisions", type=some(PRECISIONS), default=PRECISIONS)
+        command.add_argument("--models", type=runs.some(list(MODELS)), default=models)
+        command.add_argument("--tasks", type=runs.some(TASKS), default=tasks)
+        command.add_argument("--precisions", type=runs.some(PRECISIONS), default=PRECISIONS)
         command.set_defaults(do=do)
-    run.add_argument("--cores", type=some(CORES, int), default=CORES)
-    run.add_argument("--who", type=some(list(WHO)), default=["adamix", "tuned", "reference"])
+    run.add_argument("--cores", type=runs.some(CORES, int), default=CORES)
+    run.add_argument("--who", type=runs.some(list(WHO)), default=["adamix", "tuned", "reference"])
     run.add_argument("--repetitions", type=int, default=3)
     run.add_argument("--disturbed", type=float, default=0.1)
     tables = commands.add_parser("write")
