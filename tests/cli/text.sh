@@ -85,18 +85,74 @@ run predict --model "$tiny" --adapter "$scratch/run" --input "$scratch/one-line"
 expect_exit 0 "predict into a file"
 expect "predict replaces the file" grep -q '"label"' "$scratch/kept"
 
-# A pipe that stays open: the answer has to come before its end.
+# A pipe that stays open: each answer has to come before the next line.  What comes out is the reference of all that follows:
+# alone in its batch, in an order that cannot be wrong.
+make_data "$scratch/queries.tsv" 80 500
+sed 1d "$scratch/queries.tsv" | cut -f 1 > "$scratch/queries"
 mkfifo "$scratch/in" "$scratch/answers"
 "$ADAMIX" predict --model "$tiny" --adapter "$scratch/run" < "$scratch/in" > "$scratch/answers" 2> "$scratch/err" &
 child=$!
 exec 3> "$scratch/in" 4< "$scratch/answers"
-answer=
-echo "the cat" >&3
-read -r -t 20 answer <&4
-expect "predict does not wait for more input" [ -n "$answer" ]
+while read -r query && echo "$query" >&3 && read -r -t 20 answer <&4; do echo "$answer"; done \
+  < "$scratch/queries" > "$scratch/alone"
+expect "predict does not wait for more input" [ "$(wc -l < "$scratch/alone")" -eq 80 ]
 exec 3>&-
 status=0
 wait "$child" || status=$?
 expect_exit 0 "predict at the end of its input"
+
+# numbers FILE - all numbers of its answers, one line an answer.
+numbers () { grep -o '[{,].*' "$1" | sed 's/"[^"]*"/ /g; s/[^0-9.e+ -]/ /g'; }
+
+# near A B - as many answers, and every number within 1e-5: single precision, summed in another order, printed to 6 digits.
+near () {
+  paste -d '|' <(numbers "$1") <(numbers "$2") | awk -F '|' '{
+    n = split ($1, a, " ")
+    if (!n || n != split ($2, b, " ")) exit bad = 1
+    for (i = 1; i <= n; i++) if ((a[i] - b[i]) ^ 2 > 1e-10) exit bad = 1
+  } END { exit bad || !NR }'
+}
+# Otherwise a wrong order could not be seen.
+expect "neighbouring answers differ" awk -F '"score": ' '
+  { split ($2, part, ","); if (NR > 1 && (part[1] - last) ^ 2 < 1e-9) same++; last = part[1] } END { exit same > 4 }' \
+  "$scratch/alone"
+
+# in_pieces BYTES - the queries, in pieces that a reader cannot but see.
+in_pieces () {
+  local size at=0
+  size=$(wc -c < "$scratch/queries")
+  while [ "$at" -lt "$size" ]; do
+    tail -c "+$((at + 1))" "$scratch/queries" | head -c "$1"
+    at=$((at + $1))
+    sleep 0.02
+  done
+}
+
+# expect_answers NAME OPTION... - what standard input gives, piece by piece, is what each line alone gave.
+expect_answers () {
+  local name=$1
+  shift
+  "$ADAMIX" predict --model "$tiny" --adapter "$scratch/run" "$@" > "$scratch/out" 2> "$scratch/err"
+  expect "$name: the same answers in the same order" near "$scratch/out" "$scratch/alone"
+}
+expect_answers "all lines at once" --threads 1 < "$scratch/queries"
+# Often enough that threads which write answers would meet in each other's.
+repeat () { for _ in {1..25}; do cat "$1"; done; }
+repeat "$scratch/queries" | "$ADAMIX" predict --model "$tiny" --adapter "$scratch/run" --threads 2 > "$scratch/out" \
+  2> "$scratch/err"
+expect "two threads: the same answers in the same order" near "$scratch/out" <(repeat "$scratch/alone")
+expect_answers "pieces that end within lines" --threads 1 < <(in_pieces 333)
+expect_answers "no end of the last line" --threads 1 < <(head -c -1 "$scratch/queries")
+
+# A line longer than what is read at a time, between two others.
+{
+  head -n 1 "$scratch/queries"
+  printf 'cat %.0s' {1..50000}
+  echo
+  sed -n 2p "$scratch/queries"
+} > "$scratch/long"
+run predict --model "$tiny" --adapter "$scratch/run" --threads 1 < "$scratch/long"
+expect "a long line: three answers" [ "$(wc -l < "$scratch/out")" -eq 3 ]
+expect "a long line: its neighbours' answers" near <(sed 2d "$scratch/out") <(head -n 2 "$scratch/alone")
 
 done_testing
