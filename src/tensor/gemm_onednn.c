@@ -1,6 +1,8 @@
-/* oneDNN: one matmul primitive for each number of rows (16, 32, ... ADAMIX_ROW_BLOCK), shared by all column blocks;
+/* oneDNN: one matmul primitive for each number of rows (4, 8, ... ADAMIX_ROW_BLOCK), shared by all column blocks;
  * weights reordered once into the layout that the primitive asks for; memory objects a thread, since they hold the
- * addresses of the call. */
+ * addresses of the call.
+ * A column block is computed in a tile of its own and copied: where the rows of the result stand apart, oneDNN falls back
+ * to kernels that pack the weights anew in every call. */
 #include "base/fault.h"
 #include "tensor/gemm_backend.h"
 #include "tensor/kernels.h"
@@ -8,14 +10,16 @@
 #include <dnnl.h>
 #include <omp.h>
 #include <stdlib.h>
+#include <string.h>
 
-#define ROW_STEP 16
+#define ROW_STEP 4
 #define HEIGHTS  (ADAMIX_ROW_BLOCK / ROW_STEP)
 
 typedef struct {
   dnnl_stream_t stream;
   dnnl_memory_t x[HEIGHTS], y[HEIGHTS], scratchpad[HEIGHTS];
   void *scratch;
+  float *tile; /* [ADAMIX_ROW_BLOCK, width]; NULL where one column block is all of y */
 } thread_slot;
 
 typedef struct {
@@ -65,6 +69,7 @@ destroy_slot (thread_slot *slot)
     dnnl_memory_destroy (slot->scratchpad[h]);
   }
   if (slot->stream != NULL) dnnl_stream_destroy (slot->stream);
+  free (slot->tile);
   free (slot->scratch);
 }
 
@@ -118,7 +123,7 @@ create_height (onednn_packed *self, int h)
   dnnl_dims_t weight_dims = { shape->k, shape->width };
 
   ADAMIX_TRY (matrix_desc (&x, operand_of (shape), rows, shape->k, shape->k, 1));
-  ADAMIX_TRY (matrix_desc (&y, dnnl_f32, rows, shape->width, shape->n, 1));
+  ADAMIX_TRY (matrix_desc (&y, dnnl_f32, rows, shape->width, shape->width, 1));
   ADAMIX_TRY (matrix_desc (&bias, dnnl_f32, 1, shape->width, shape->width, 1));
   if (h == HEIGHTS - 1)
     TRY_DNNL (
@@ -152,6 +157,7 @@ create_slots (onednn_packed *self)
     thread_slot *slot = &self->slot[t];
     TRY_DNNL (dnnl_stream_create (&slot->stream, self->engine, dnnl_stream_default_flags));
     ADAMIX_TRY (adamix_alloc (&slot->scratch, (int64_t) self->scratch_bytes, 1));
+    if (self->shape.parts > 1) ADAMIX_TRY (ADAMIX_ALLOC (slot->tile, ADAMIX_ROW_BLOCK * self->shape.width));
     for (int h = 0; h < HEIGHTS; h++) TRY_DNNL (dnnl_memory_set_data_handle (slot->scratchpad[h], slot->scratch));
   }
 done:
@@ -265,6 +271,14 @@ narrow (const adamix_packed *packed, int64_t n, const float *x, void *out)
   ((const onednn_packed *) packed)->kernels->to_bf16 (n, x, out);
 }
 
+/* The tile to its place in y, rows of which are packed->n apart. */
+static void
+copy_tile (const adamix_packed *packed, int64_t part, int64_t rows, const float *tile, float *y)
+{
+  for (int64_t r = 0; r < rows; r++)
+    memcpy (y + r * packed->n + part * packed->width, tile + r * packed->width, (size_t) packed->width * sizeof *y);
+}
+
 static adamix_err
 run (const adamix_packed *packed, int thread, int64_t part, int64_t rows, const void *x, float *y)
 {
@@ -273,13 +287,14 @@ run (const adamix_packed *packed, int thread, int64_t part, int64_t rows, const 
   const thread_slot *slot = &self->slot[thread];
   int64_t h = (rows - 1) / ROW_STEP;
   TRY_DNNL (dnnl_memory_set_data_handle_v2 (slot->x[h], (void *) x, slot->stream));
-  TRY_DNNL (dnnl_memory_set_data_handle_v2 (slot->y[h], y + part * packed->width, slot->stream));
+  TRY_DNNL (dnnl_memory_set_data_handle_v2 (slot->y[h], slot->tile ? slot->tile : y, slot->stream));
   dnnl_exec_arg_t args[] = { { DNNL_ARG_SRC, slot->x[h] },
                              { DNNL_ARG_WEIGHTS, self->weight[part] },
                              { DNNL_ARG_BIAS, self->bias_part[part] },
                              { DNNL_ARG_DST, slot->y[h] },
                              { DNNL_ARG_SCRATCHPAD, slot->scratchpad[h] } };
   TRY_DNNL (dnnl_primitive_execute (self->primitive[h], slot->stream, sizeof args / sizeof *args, args));
+  if (slot->tile) copy_tile (packed, part, rows, slot->tile, y);
 done:
   return err;
 }
