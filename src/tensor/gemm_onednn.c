@@ -50,13 +50,17 @@ failure (dnnl_status_t status, const char *call)
                          "oneDNN: %.40s failed with status %d; use the blas backend", call, (int) status);
 }
 
+/* From a region of a single thread, which OpenMP does not count as one, oneDNN would start threads, new ones in each call. */
 static adamix_err
 multiply (const adamix_gemm_args *g)
 {
+  const int threads_before = omp_get_max_threads ();
+  omp_set_num_threads (1);
   dnnl_status_t status = ADAMIX_FAULT (gemm)
                              ? dnnl_out_of_memory
                              : dnnl_sgemm (g->trans_a ? 'T' : 'N', g->trans_b ? 'T' : 'N', g->m, g->n, g->k, g->alpha,
                                            g->a, g->lda, g->b, g->ldb, g->beta, g->c, g->ldc);
+  omp_set_num_threads (threads_before);
   return status == dnnl_success ? ADAMIX_OK : failure (status, "dnnl_sgemm");
 }
 

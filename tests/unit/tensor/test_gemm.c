@@ -1,6 +1,8 @@
 #include "tensor/fixture.h"
 
+#include <dlfcn.h>
 #include <omp.h>
+#include <pthread.h>
 #include <string.h>
 
 static const char *const BACKENDS[] = { "onednn", "blas" };
@@ -96,6 +98,55 @@ Test (gemm, threads_change_no_bit)
     free (c[0]), free (c[1]);
   }
   free (a), free (b);
+}
+
+/* Threads that this program has started, whoever asked for them. */
+static int started;
+
+int
+pthread_create (pthread_t *thread, const pthread_attr_t *attr, void *(*start) (void *), void *arg)
+{
+  int (*create) (pthread_t *, const pthread_attr_t *, void *(*) (void *), void *);
+  *(void **) &create = dlsym (RTLD_NEXT, "pthread_create");
+#pragma omp atomic update
+  started++;
+  return create (thread, attr, start, arg);
+}
+
+static adamix_err
+multiply_zeros (const adamix_gemm_backend *backend, int64_t rows)
+{
+  enum { N = 48, K = 384 };
+  float *a = zero_floats (rows * K), *b = zero_floats (N * K), *c = zero_floats (rows * N);
+  adamix_err err = adamix_gemm (backend, &(adamix_gemm_args){ .trans_b = true,
+                                                              .m = rows,
+                                                              .n = N,
+                                                              .k = K,
+                                                              .alpha = 1,
+                                                              .a = a,
+                                                              .lda = K,
+                                                              .b = b,
+                                                              .ldb = K,
+                                                              .c = c,
+                                                              .ldc = N });
+  free (a), free (b), free (c);
+  return err;
+}
+
+/* One query's rows are too few for a parallel region; neither may the library make one, with threads that live for one call. */
+Test (gemm, products_start_no_threads_of_their_own)
+{
+  FOR_EACH_BACKEND (backend)
+  {
+    adamix_compute compute;
+    cr_assert_eq (adamix_compute_select (&compute, adamix_gemm_name (backend), NULL, 2), ADAMIX_OK);
+    cr_assert_eq (multiply_zeros (backend, 450), ADAMIX_OK);
+    cr_assert_gt (started, 0); /* OpenMP's, which stay */
+    const int before = started;
+    for (int64_t rows = 1; rows < 500; rows += 8) cr_assert_eq (multiply_zeros (backend, rows), ADAMIX_OK);
+    cr_expect_eq (started, before, "%s started %d threads", adamix_gemm_name (backend), started - before);
+    cr_expect_eq (omp_get_max_threads (), 2);
+  }
 }
 
 Test (gemm, backends_are_chosen_by_name)
