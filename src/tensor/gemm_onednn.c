@@ -2,7 +2,7 @@
  * weights reordered once into the layout that the primitive asks for; memory objects a thread, since they hold the
  * addresses of the call.
  * A column block is computed in a tile of its own and copied: where the rows of the result stand apart, oneDNN falls back
- * to kernels that pack the weights anew in every call. */
+ * to kernels that pack the weights anew in every call, and that are wrong in fp32 for heights such as 8 and 12. */
 #include "base/fault.h"
 #include "tensor/gemm_backend.h"
 #include "tensor/kernels.h"
