@@ -1,4 +1,5 @@
-/* adamix/metrics.h - the numbers a task is judged by, under transformers' run_glue names.
+/* adamix/metrics.h - the numbers a task is judged by, under transformers' run_glue names; how far probabilities can be
+ * trusted; how far experts are apart.
  *
  * Equal to scikit-learn's and scipy's; an undefined value is NaN (null in JSON).  Pure functions in fp64; Local.         */
 #ifndef ADAMIX_METRICS_H
@@ -39,6 +40,67 @@ double adamix_metric_f1 (const adamix_predictions *predictions);
 double adamix_metric_matthews (const adamix_predictions *predictions);
 double adamix_metric_pearson (const adamix_predictions *predictions);
 double adamix_metric_spearman (const adamix_predictions *predictions);
+
+/* ---- predicted probabilities ------------------------------------------------------------------------------------------ */
+
+/* Distributions over K classes for n examples, and the classes that these have.  Logarithms, as a probability may be smaller
+ * than any number.  Borrowed. */
+typedef struct adamix_forecast {
+  int64_t n, classes;
+  const double *log_p;  /* [n,K] */
+  const int32_t *label; /* [n] */
+} adamix_forecast;
+
+/* z_ik -= log sum_l exp z_il; z [n,K], in place. */
+void adamix_metric_log_softmax (int64_t n, int64_t classes, double *z);
+/* sum[i] = log (exp sum[i] + exp x[i]): adds the probabilities of several draws, which do not underflow. */
+void adamix_metric_log_add (int64_t count, const double *x, double *sum);
+/* The most probable class of each example, the first of equal ones, into out [n]. */
+void adamix_metric_classify (int64_t n, int64_t classes, const double *log_p, int32_t *out);
+
+/* Means over the examples:  NLL = -log p_iy   and   Brier = sum_k (p_ik - [k = y_i])^2, from 0 to 2. */
+double adamix_metric_nll (const adamix_forecast *forecast);
+double adamix_metric_brier (const adamix_forecast *forecast);
+
+/* A reliability diagram (Guo et al. 2017): the confidence of an example is the probability of its most probable class; bin b
+ * of 15 has those in (b / 15, (b + 1) / 15]. */
+#define ADAMIX_RELIABILITY_BINS 15
+typedef struct adamix_reliability {
+  struct {
+    int64_t count;
+    double confidence, accuracy; /* means; NaN for an empty bin */
+  } bin[ADAMIX_RELIABILITY_BINS];
+  double error; /* expected calibration error: sum_b count_b / n |accuracy_b - confidence_b| */
+} adamix_reliability;
+void adamix_metric_reliability (const adamix_forecast *forecast, adamix_reliability *out);
+
+/* ---- uncertainty -------------------------------------------------------------------------------------------------------- */
+
+/* out[i] = H (p_i) = -sum_k p_ik log p_ik, nats. */
+void adamix_metric_entropy (int64_t n, int64_t classes, const double *log_p, double *out);
+/* What a draw tells of an example (BALD):  I_i = H (mean_s p_is) - mean_s H (p_is), at least 0.  out may be either one. */
+void adamix_metric_information (int64_t n, const double *predictive, const double *expected, double *out);
+/* The chance that a positive has the higher score, half for equal ones; NaN without both, with a NaN, or without memory. */
+double adamix_metric_auroc (const double *negative, int64_t negatives, const double *positive, int64_t positives);
+/* Selective prediction (Geifman and El-Yaniv 2017): risk[k - 1] = the error rate of the k examples with the lowest score;
+ * equal scores share their errors evenly.  wrong[i] is 1 for an error, else 0.  The mean of risk [n] is the area under the
+ * curve; with `wrong` as the score it is the least that there can be.  Errors: ENOMEM. */
+adamix_err adamix_metric_risk (int64_t n, const double *score, const double *wrong, double *risk);
+
+/* ---- diversity ---------------------------------------------------------------------------------------------------------- */
+
+/* a.b / (|a| |b|); NaN if one is 0. */
+double adamix_metric_cosine (int64_t n, const double *a, const double *b);
+/* gram [n,n] = X X^T, X = x [n,width] less its column means, which x loses.  The cosine of two of them is the linear CKA of
+ * their x (Kornblith et al. 2019): |X_a^T X_b|^2 / (|X_a^T X_a| |X_b^T X_b|).  Its floor for unrelated x is about their rank
+ * over n. */
+void adamix_metric_gram (int64_t n, int64_t width, double *x, double *gram);
+/* Share of the examples that two predict differently. */
+double adamix_metric_disagreement (int64_t n, const int32_t *a, const int32_t *b);
+/* How far the loss rises above the straight line between two ends (Frankle et al. 2020):
+ *   max over 0 <= t <= 1 of loss (t) - ((1 - t) loss (0) + t loss (1)),  at least 0
+ * of points in ascending t, 0 and 1 among them (else NaN).  *at is its t. */
+double adamix_metric_barrier (int64_t n, const double *t, const double *loss, double *at);
 
 #ifdef __cplusplus
 }

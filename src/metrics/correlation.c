@@ -1,4 +1,4 @@
-#include <adamix/metrics.h>
+#include "metrics/metrics_private.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -41,52 +41,16 @@ adamix_metric_pearson (const adamix_predictions *p)
   return correlation (p->target, p->score, p->n);
 }
 
-typedef struct ranked {
-  double value;
-  int64_t index;
-} ranked;
-
-static int
-compare_ranked (const void *a, const void *b)
-{
-  double x = ((const ranked *) a)->value, y = ((const ranked *) b)->value;
-  return (x > y) - (x < y);
-}
-
-/* rank[i] of x[i] from 1; equal values share the mean of their ranks. */
-static void
-rank_values (const double *x, int64_t n, ranked *sorted, double *rank)
-{
-  for (int64_t i = 0; i < n; i++) sorted[i] = (ranked){ x[i], i };
-  qsort (sorted, (size_t) n, sizeof *sorted, compare_ranked);
-  for (int64_t first = 0, last; first < n; first = last) {
-    for (last = first + 1; last < n && sorted[last].value == sorted[first].value;) last++;
-    for (int64_t i = first; i < last; i++) rank[sorted[i].index] = (double) (first + 1 + last) / 2;
-  }
-}
-
-static bool
-has_nan (const double *x, int64_t n)
-{
-  for (int64_t i = 0; i < n; i++)
-    if (isnan (x[i])) return true;
-  return false;
-}
-
 double
 adamix_metric_spearman (const adamix_predictions *p)
 {
   double result = NAN, *rank_x = NULL, *rank_y = NULL;
-  ranked *sorted = NULL;
-  if (has_nan (p->target, p->n) || has_nan (p->score, p->n)) return NAN;
-  if (ADAMIX_ALLOC (sorted, p->n) == ADAMIX_OK && ADAMIX_ALLOC (rank_x, p->n) == ADAMIX_OK &&
-      ADAMIX_ALLOC (rank_y, p->n) == ADAMIX_OK) {
-    rank_values (p->target, p->n, sorted, rank_x);
-    rank_values (p->score, p->n, sorted, rank_y);
+  if (adamix_metric_has_nan (p->target, p->n) || adamix_metric_has_nan (p->score, p->n)) return NAN;
+  if (ADAMIX_ALLOC (rank_x, p->n) == ADAMIX_OK && ADAMIX_ALLOC (rank_y, p->n) == ADAMIX_OK &&
+      adamix_metric_rank (p->target, p->n, rank_x) == ADAMIX_OK &&
+      adamix_metric_rank (p->score, p->n, rank_y) == ADAMIX_OK)
     result = correlation (rank_x, rank_y, p->n);
-  }
   free (rank_y);
   free (rank_x);
-  free (sorted);
   return result;
 }

@@ -1,4 +1,9 @@
 libadamix_la_SOURCES += \
+  %D%/calibration.c \
   %D%/classification.c \
   %D%/correlation.c \
-  %D%/metric.c
+  %D%/diversity.c \
+  %D%/metric.c \
+  %D%/metrics_private.h \
+  %D%/rank.c \
+  %D%/uncertainty.c

@@ -6,3 +6,10 @@ tests_unit_metrics_test_metrics_SOURCES = %D%/test_metrics.c
 tests_unit_metrics_test_metrics_CPPFLAGS = $(unit_CPPFLAGS)
 tests_unit_metrics_test_metrics_LDADD = $(unit_LDADD)
 TESTS += tests/unit/metrics/test_metrics
+
+EXTRA_DIST += %D%/golden_uncertainty.h tests/golden/make_uncertainty.py
+check_PROGRAMS += tests/unit/metrics/test_uncertainty
+tests_unit_metrics_test_uncertainty_SOURCES = %D%/test_uncertainty.c
+tests_unit_metrics_test_uncertainty_CPPFLAGS = $(unit_CPPFLAGS)
+tests_unit_metrics_test_uncertainty_LDADD = $(unit_LDADD)
+TESTS += tests/unit/metrics/test_uncertainty
