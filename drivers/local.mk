@@ -12,6 +12,9 @@ adamix_SOURCES = \
   %D%/driver.h \
   %D%/encode.c \
   %D%/eval.c \
+  %D%/eval.h \
+  %D%/eval_modes.c \
+  %D%/eval_open.c \
   %D%/inspect.c \
   %D%/inspect_memory.c \
   %D%/main.c \

@@ -163,7 +163,9 @@ adamix_err adamix_adapter_open (adamix_adapter_config *config, adamix_module *mo
 /* Which experts serve a forward: the table of --inference.  policy NULL: fixed local expert `slot`. */
 typedef struct adamix_inference_route {
   const adamix_route_policy *policy;
-  int64_t slot, draw;
+  int64_t slot;
+  int64_t draw;  /* keys the routes of the policy, with the seed */
+  int64_t draws; /* an ensemble of draw, draw + 1, ...; 0 counts as 1 */
   uint64_t seed;
 } adamix_inference_route;
 
@@ -194,9 +196,14 @@ adamix_err adamix_inference_create (adamix_inference *out, const adamix_model *m
 adamix_err adamix_inference_measure (size_t *bytes, const adamix_model *model, const adamix_module *module,
                                      const adamix_inference_size *size);
 void adamix_inference_destroy (adamix_inference *inference);
-/* Logits z [n, K] of the examples chosen[0 .. n), n <= ADAMIX_INFERENCE_SEQUENCES. */
+/* Logits z [n, K] of the examples chosen[0 .. n), n <= ADAMIX_INFERENCE_SEQUENCES; one draw. */
 adamix_err adamix_inference_run (adamix_inference *inference, const adamix_dataset *dataset, const int64_t *chosen,
                                  int64_t n, const adamix_inference_route *route, float *z);
+/* What the draws of a route predict of a dataset, which needs no labels, batches dealt to the ranks.  log_p [examples, K] is
+ * log (1/N sum_s softmax z_s); of a regression (K = 1) it is the mean score, 1/N sum_s z_s.  entropy [examples], unless it is
+ * NULL, is 1/N sum_s H (softmax z_s).  The same on any number of ranks.  Collective over comm. */
+adamix_err adamix_inference_predict (adamix_comm *comm, adamix_inference *inference, const adamix_dataset *dataset,
+                                     const adamix_inference_route *route, double *log_p, double *entropy);
 
 /* The numbers of one evaluation.  value[i] belongs to the i-th name of the task's `metrics`. */
 #define ADAMIX_EVALUATION_METRICS 4
@@ -204,16 +211,18 @@ typedef struct adamix_evaluation {
   int64_t examples, metrics;
   char name[ADAMIX_EVALUATION_METRICS][32];
   double value[ADAMIX_EVALUATION_METRICS];
-  double loss;     /* mean task loss */
-  double majority; /* share of the most frequent class; NaN for regression */
+  double loss;       /* mean task loss: NLL, or the squared error of a regression */
+  double ece, brier; /* expected calibration error, Brier score; NaN for regression */
+  double majority;   /* share of the most frequent class; NaN for regression */
   double seconds;
 } adamix_evaluation;
 
-/* Evaluate on a labelled dataset, batches dealt to the ranks.  `metrics` as in the task ("accuracy|f1").  z, if not NULL,
- * gets all logits [examples, K].  Collective over comm. */
+/* Evaluate on a labelled dataset.  `metrics` as in the task ("accuracy|f1").  log_p, if not NULL, gets what was predicted
+ * (adamix_inference_predict).  Collective over comm. */
 adamix_err adamix_evaluate (adamix_comm *comm, adamix_inference *inference, const adamix_dataset *dataset,
-                            const char *metrics, const adamix_inference_route *route, adamix_evaluation *out, float *z);
-/* Add its metrics, "loss", "majority" and "samples" to an object, each under the key that `pattern` makes of it
+                            const char *metrics, const adamix_inference_route *route, adamix_evaluation *out,
+                            double *log_p);
+/* Add its metrics, "loss", "ece", "brier", "majority" and "samples" to an object, each under the key that `pattern` makes of it
  * (adamix_split_row).  Without memory *json becomes NULL, as by adamix_json_put. */
 void adamix_evaluation_put (json_t **json, const char *pattern, const adamix_evaluation *evaluation);
 /* By name; NaN if it was not computed. */

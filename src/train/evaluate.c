@@ -3,59 +3,43 @@
 #include <math.h>
 #include <string.h>
 
-/* Logits of the batches that this rank takes, zero elsewhere: batch b goes to rank b mod W. */
-static adamix_err
-run_batches (const adamix_comm *comm, adamix_inference *inference, const adamix_dataset *dataset,
-             const adamix_inference_route *route, float *z, int64_t outputs)
-{
-  const int64_t most = ADAMIX_INFERENCE_SEQUENCES;
-  int64_t chosen[ADAMIX_INFERENCE_SEQUENCES];
-  for (int64_t first = comm->rank * most; first < dataset->examples; first += comm->size * most) {
-    int64_t n = dataset->examples - first < most ? dataset->examples - first : most;
-    for (int64_t i = 0; i < n; i++) chosen[i] = first + i;
-    ADAMIX_RETURN_IF (adamix_inference_run (inference, dataset, chosen, n, route, z + first * outputs));
-  }
-  return ADAMIX_OK;
-}
-
-/* What the metrics read: the predicted class (the first of equal ones) or the score. */
+/* What the metrics read: the predicted class, or the score and what it should be. */
 typedef struct answers {
   int32_t *predicted;
-  double *target, *score;
+  double *target;
 } answers;
 
-static double
-mean_loss (const adamix_dataset *dataset, float *z, float *dz, int64_t outputs)
-{
-  adamix_loss_args args = { .examples = dataset->examples,
-                            .outputs = outputs,
-                            .passes = 1,
-                            .label = dataset->label,
-                            .target = dataset->target,
-                            .scale = 1.0 / (double) dataset->examples };
-  adamix_loss loss;
-  adamix_loss_compute (&args, adamix_view_of (z, dataset->examples, outputs),
-                       adamix_view_of (dz, dataset->examples, outputs), &loss);
-  return loss.task;
-}
-
 static adamix_err
-answer (const adamix_dataset *dataset, const float *z, int64_t outputs, answers *out)
+answer (const adamix_dataset *dataset, const double *log_p, int64_t outputs, answers *out)
 {
+  const int64_t n = dataset->examples;
   if (dataset->label) {
-    ADAMIX_RETURN_IF (ADAMIX_ALLOC (out->predicted, dataset->examples));
-    for (int64_t i = 0; i < dataset->examples; i++)
-      for (int64_t k = 1; k < outputs; k++)
-        if (z[i * outputs + k] > z[i * outputs + out->predicted[i]]) out->predicted[i] = (int32_t) k;
+    ADAMIX_RETURN_IF (ADAMIX_ALLOC (out->predicted, n));
+    adamix_metric_classify (n, outputs, log_p, out->predicted);
     return ADAMIX_OK;
   }
-  ADAMIX_RETURN_IF (ADAMIX_ALLOC (out->target, dataset->examples));
-  ADAMIX_RETURN_IF (ADAMIX_ALLOC (out->score, dataset->examples));
-  for (int64_t i = 0; i < dataset->examples; i++) {
-    out->target[i] = dataset->target[i];
-    out->score[i] = z[i];
-  }
+  ADAMIX_RETURN_IF (ADAMIX_ALLOC (out->target, n));
+  for (int64_t i = 0; i < n; i++) out->target[i] = dataset->target[i];
   return ADAMIX_OK;
+}
+
+static void
+score_classes (const adamix_forecast *forecast, adamix_evaluation *out)
+{
+  adamix_reliability reliability;
+  adamix_metric_reliability (forecast, &reliability);
+  out->loss = adamix_metric_nll (forecast);
+  out->ece = reliability.error;
+  out->brier = adamix_metric_brier (forecast);
+}
+
+static void
+score_numbers (int64_t n, const double *score, const double *target, adamix_evaluation *out)
+{
+  double sum = 0;
+  for (int64_t i = 0; i < n; i++) sum += (score[i] - target[i]) * (score[i] - target[i]);
+  out->loss = sum / (double) n;
+  out->ece = out->brier = NAN;
 }
 
 /* Compute each of "a|b". */
@@ -74,36 +58,34 @@ compute_metrics (const char *metrics, const adamix_predictions *predictions, ada
 
 adamix_err
 adamix_evaluate (adamix_comm *comm, adamix_inference *inference, const adamix_dataset *dataset, const char *metrics,
-                 const adamix_inference_route *route, adamix_evaluation *out, float *logits)
+                 const adamix_inference_route *route, adamix_evaluation *out, double *log_p)
 {
   adamix_err err = ADAMIX_OK;
   const int64_t outputs = adamix_head_outputs (inference->module->head), n = dataset->examples;
-  float *z = NULL, *dz = NULL;
+  double *predicted = NULL;
   answers given = { 0 };
   double start = adamix_clock ();
   *out = (adamix_evaluation){ .examples = n, .majority = adamix_dataset_majority (dataset) };
-  err = ADAMIX_ALLOC (z, n * outputs);
-  if (!err) err = ADAMIX_ALLOC (dz, n * outputs);
-  if (!err) err = run_batches (comm, inference, dataset, route, z, outputs);
-  ADAMIX_TRY (adamix_comm_agree (comm, err));
-  ADAMIX_TRY (adamix_comm_sum_f32 (comm, z, n * outputs));
-  out->loss = mean_loss (dataset, z, dz, outputs);
-  ADAMIX_TRY (adamix_comm_agree (comm, answer (dataset, z, outputs, &given)));
+  ADAMIX_TRY (adamix_comm_agree (comm, ADAMIX_ALLOC (predicted, n * outputs)));
+  ADAMIX_TRY (adamix_inference_predict (comm, inference, dataset, route, predicted, NULL));
+  ADAMIX_TRY (adamix_comm_agree (comm, answer (dataset, predicted, outputs, &given)));
+  if (dataset->label)
+    score_classes (&(adamix_forecast){ n, outputs, predicted, dataset->label }, out);
+  else
+    score_numbers (n, predicted, given.target, out);
   adamix_predictions predictions = { .n = n,
                                      .classes = outputs,
                                      .label = dataset->label,
                                      .predicted = given.predicted,
                                      .target = given.target,
-                                     .score = given.score };
+                                     .score = dataset->label ? NULL : predicted };
   compute_metrics (metrics, &predictions, out);
-  if (logits) memcpy (logits, z, (size_t) (n * outputs) * sizeof *z);
+  if (log_p) memcpy (log_p, predicted, (size_t) (n * outputs) * sizeof *log_p);
   out->seconds = adamix_clock () - start;
 done:
-  free (given.score);
   free (given.target);
   free (given.predicted);
-  free (dz);
-  free (z);
+  free (predicted);
   return err;
 }
 
@@ -129,6 +111,8 @@ adamix_evaluation_put (json_t **json, const char *pattern, const adamix_evaluati
 {
   for (int64_t i = 0; i < e->metrics; i++) put (json, pattern, e->name[i], adamix_json_number (e->value[i]));
   put (json, pattern, "loss", adamix_json_number (e->loss));
+  put (json, pattern, "ece", adamix_json_number (e->ece));
+  put (json, pattern, "brier", adamix_json_number (e->brier));
   put (json, pattern, "majority", adamix_json_number (e->majority));
   put (json, pattern, "samples", json_integer (e->examples));
 }

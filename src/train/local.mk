@@ -12,6 +12,7 @@ libadamix_la_SOURCES += \
   %D%/module.c \
   %D%/optimizer.c \
   %D%/plan.c \
+  %D%/predict.c \
   %D%/prescribed.c \
   %D%/record.c \
   %D%/run.c \

@@ -5,6 +5,7 @@ cli_tests = \
   %D%/bench.sh \
   %D%/checkpoint.sh \
   %D%/encoder.sh \
+  %D%/inference.sh \
   %D%/interrupt.sh \
   %D%/jobs.sh \
   %D%/memory.sh \

@@ -1,4 +1,4 @@
-"""The metrics of every task: a short run, `adamix eval`, and scikit-learn and scipy on answers found apart from it.
+"""The metrics of every task and mode of inference: a short run, `adamix eval`, and scikit-learn and scipy on answers found apart from it.
 
 Texts and labels are read by tasks.py, ids come from tokenizers, logits from dump_model with the run's merged module: in
 the same batches these are the same fp32 numbers, so the metrics have to agree to 1e-9.
@@ -14,9 +14,9 @@ import runs
 import tap
 import tasks
 from safetensors.numpy import load_file, save_file
-from scipy.special import log_softmax
+from scipy.special import log_softmax, logsumexp
 from scipy.stats import ConstantInputWarning, pearsonr, spearmanr
-from sklearn.metrics import accuracy_score, f1_score, matthews_corrcoef
+from sklearn.metrics import accuracy_score, brier_score_loss, f1_score, matthews_corrcoef
 from tokenizers import Tokenizer
 
 TOLERANCE = 1e-9
@@ -100,29 +100,43 @@ def encode(texts, pairs):
 
 
 def logits(adapter, sequences):
-    """The merged module's logits in fp32, in batches of adamix's size."""
-    config = runs.load(adapter, "adamix_config.json")
-    values = {name.replace(".ffn.", ".ffn.experts.0."): value
-              for name, value in load_file(os.path.join(adapter, "adapter.safetensors")).items()}
+    """The merged module's logits in fp32."""
+    tensors = {name.replace(".ffn.", ".ffn.experts.0."): value
+               for name, value in load_file(os.path.join(adapter, "adapter.safetensors")).items()}
+    return logits_of(runs.load(adapter, "adamix_config.json"), tensors, sequences)
+
+
+def logits_of(config, values, sequences):
+    """Those of a bank of one expert, in batches of adamix's size."""
     layers = config["base_model"]["num_hidden_layers"]
-    values["route"] = np.zeros((1, layers, 2), np.int32)
+    values = values | {"route": np.zeros((1, layers, 2), np.int32)}
     rank = values["layers.0.ffn.experts.0.down.weight"].shape[0]
     options = ("--pool", config["head"]["pool"], "--outputs", config["head"]["outputs"], "--experts", 1, "--bottleneck", rank)
     return np.concatenate([encoders.dump(runs.MODEL, encoders.batch_of(sequences[i:i + BATCH]) | values, *options)["z"]
                            for i in range(0, len(sequences), BATCH)])
 
 
-def peer_results(task, names, labels, z):
-    """What eval has to store, and the predictions."""
-    z = z.astype(np.float64)
+def calibration_error(p, truth):
+    """15 bins of equal width, closed on the right."""
+    confidence, right = p.max(1), p.argmax(1) == truth
+    which = np.digitize(confidence, np.linspace(0, 1, 16), right=True)
+    return sum((which == b).mean() * abs(right[which == b].mean() - confidence[which == b].mean()) for b in set(which))
+
+
+def peer_results(task, names, labels, *draws):
+    """What eval has to store, and the predictions, of the logits of each draw."""
+    draws = np.stack(draws).astype(np.float64)
     if names is None:
-        truth, predicted = np.array(labels, np.float32).astype(np.float64), z[:, 0]  # fp32 in adamix
-        loss, majority = np.mean((predicted - truth) ** 2), None
+        truth, predicted = np.array(labels, np.float32).astype(np.float64), draws.mean(0)[:, 0]  # fp32 in adamix
+        results = {"loss": np.mean((predicted - truth) ** 2), "ece": None, "brier": None, "majority": None}
     else:
-        truth, predicted = np.array([names.index(label) for label in labels]), z.argmax(1)
-        loss = -log_softmax(z, axis=1)[np.arange(len(truth)), truth].mean()
-        majority = np.bincount(truth).max() / len(truth)
-    results = {"loss": loss, "majority": majority, "samples": len(truth)}
+        truth = np.array([names.index(label) for label in labels])
+        log_p = logsumexp(log_softmax(draws, axis=2), axis=0) - np.log(len(draws))
+        p, predicted = np.exp(log_p), log_p.argmax(1)
+        brier = brier_score_loss(truth, p / p.sum(1, keepdims=True), labels=range(len(names)), scale_by_half=False)
+        results = {"loss": -log_p[np.arange(len(truth)), truth].mean(), "ece": calibration_error(p, truth), "brier": brier,
+                   "majority": np.bincount(truth).max() / len(truth)}
+    results["samples"] = len(truth)
     for metric in METRICS.get(task, ["accuracy"]):
         results[metric] = PEERS[metric](truth, predicted)
     return results, predicted
@@ -142,7 +156,7 @@ def same(ours, theirs, tolerance=TOLERANCE):
 
 def expect_results(name, ours, theirs, suffix=""):
     """Every number that eval stored, and no other."""
-    ours = {key: value for key, value in ours.items() if key != "inference"}
+    ours = {key: value for key, value in ours.items() if key.startswith("eval_")}
     theirs = {f"eval_{key}{suffix}": value for key, value in theirs.items()}
     wrong = [f"{key}: {ours.get(key)}, expected {theirs.get(key)}" for key in sorted(set(ours) | set(theirs))
              if key not in ours or key not in theirs or not same(ours[key], theirs[key])]
@@ -206,13 +220,15 @@ def check_task(task):
         stored = runs.load(output, "all_results.json")
         ours = runs.evaluate(task, data, output, os.path.join(where, "eval.json"), "--split", split)
         prefix = "test_" if task == "banking77" else "eval_"
-        differ = [key for key in ours if key != "inference" and stored.get(key.replace("eval_", prefix)) != ours[key]]
+        differ = [key for key in ours if key.startswith("eval_") and stored.get(key.replace("eval_", prefix)) != ours[key]]
         tap.ok(len(ours) > 3 and not differ, f"{task}: the run's own results are those of eval", f"{differ} {stored} {ours}")
         adapter = os.path.join(output, "merged")
         for name in [split] + (["dev_mismatched"] if task == "mnli" else []):
             compare_split(task, data, adapter, name, where)
         if task in CONSTANT:
             check_constant(task, data, adapter, where)
+        if task in MODES:
+            check_modes(task, data, output, where)
 
 
 # Task: the tensor of the head that makes all answers equal, and what it is set to.
@@ -230,6 +246,61 @@ def check_constant(task, data, adapter, where):
     theirs, predicted = peer_results(task, classes_of(task, data), labels, logits(flat, encode(texts, pairs)))
     tap.ok(len(set(predicted)) == 1, f"{task}: one answer for all")
     expect_results(f"{task}: eval of equal answers", runs.evaluate(task, data, flat, os.path.join(where, "constant.json")), theirs)
+
+
+# ---- modes of inference ------------------------------------------------------------------------------------------------
+
+MODES = ("rte", "stsb", "banking77")  # two classes, none, many
+SEED = 5
+ROUTE, BATCH_DRAW = 2, 0  # what numbers are drawn for
+
+
+def philox(counter, key):
+    """Philox 4x32 with 10 rounds (Salmon et al. 2011)."""
+    counter, key = list(counter), list(key)
+    for _ in range(10):
+        a, b = 0xD2511F53 * counter[0], 0xCD9E8D57 * counter[2]
+        counter = [b >> 32 ^ counter[1] ^ key[0], b & 0xFFFFFFFF, a >> 32 ^ counter[3] ^ key[1], a & 0xFFFFFFFF]
+        key = [(key[0] + 0x9E3779B9) & 0xFFFFFFFF, (key[1] + 0xBB67AE85) & 0xFFFFFFFF]
+    return counter
+
+
+def drawn(draw, layer, projection, choices):
+    """The expert of a draw: keyed by seed, draw, layer and projection."""
+    key = philox([ROUTE, 0, 0, 0], [SEED, 0])[:2]
+    bits = philox([draw, 0, layer << 8 | projection, BATCH_DRAW], key)
+    return (bits[1] << 32 | bits[0]) * choices >> 64
+
+
+def routed(tensors, layers, choose):
+    """A bank of one expert: the one that `choose` (layer, projection, copies) names."""
+    bank = {name: value for name, value in tensors.items() if name.startswith("head.")}
+    for layer in range(layers):
+        for projection, kind in enumerate(("down", "up")):
+            stem = f"layers.{layer}.ffn.experts."
+            copies = sum(name.startswith(stem) and name.endswith(f".{kind}.weight") for name in tensors)
+            for part in ("weight", "bias"):
+                bank[f"{stem}0.{kind}.{part}"] = tensors[f"{stem}{choose(layer, projection, copies)}.{kind}.{part}"]
+    return bank
+
+
+def check_modes(task, data, output, where):
+    """One expert, one draw, and an ensemble of three, seeds and draws apart."""
+    experts = os.path.join(output, "experts")
+    config, tensors = runs.load(experts, "adamix_config.json"), load_file(os.path.join(experts, "experts.safetensors"))
+    layers, split = config["base_model"]["num_hidden_layers"], "test" if task == "banking77" else "dev"
+    texts, pairs, labels = tasks.read(task, tasks.file_of(data, "dev"))
+    sequences, names = encode(texts, pairs), classes_of(task, data)
+
+    def z(choose):
+        return logits_of(config, routed(tensors, layers, choose), sequences)
+    draws = [z(lambda *where, s=s: drawn(s, *where)) for s in range(3)]
+    modes = {"fixed:1": [z(lambda layer, projection, copies: 1 % copies)], "ensemble:1": draws[:1], "ensemble:3": draws}
+    for mode, parts in modes.items():
+        results = runs.evaluate(task, data, output, os.path.join(where, f"{mode}.json"), "--split", split, "--inference", mode,
+                                "--seed", SEED)
+        expect_results(f"{task}: {mode}", results, peer_results(task, names, labels, *parts)[0])
+        tap.ok(results["forward_passes"] == len(parts), f"{task}: {mode} costs {len(parts)} passes", results)
 
 
 def check_undefined():

@@ -1,0 +1,56 @@
+/* eval.h - the parts of `adamix eval`: what is evaluated, the table of modes, the reports. */
+#ifndef ADAMIX_DRIVER_EVAL_H
+#define ADAMIX_DRIVER_EVAL_H
+
+#include "driver.h"
+
+typedef struct eval_config {
+  const char *model, *adapter, *task, *data, *file, *text_column, *pair_column, *label_column, *inference, *output,
+      *gemm, *kernels, *precision;
+  int split;
+  int64_t threads, seed;
+} eval_config;
+
+/* A module folder's two modules. */
+enum { EVAL_MERGED, EVAL_EXPERTS, EVAL_MODULES };
+
+/* A model, a module folder and labelled data. */
+typedef struct evaluator {
+  adamix_comm *world; /* borrowed */
+  adamix_compute compute;
+  adamix_model *model;
+  adamix_tokenizer *tokenizer;
+  adamix_adapter_config config[EVAL_MODULES];
+  adamix_module module[EVAL_MODULES]; /* the experts only where they are wanted */
+  adamix_task task;
+  adamix_dataset dataset;
+} evaluator;
+
+/* All that can be done while the encoder is hashed, for which eval_open_modules waits.  Local. */
+adamix_err eval_open_encoder (evaluator *out, const eval_config *config);
+/* `experts`: those as well.  Errors: EUSAGE where there are none.  Local. */
+adamix_err eval_open_modules (evaluator *evaluator, const eval_config *config, bool experts);
+adamix_err eval_read_data (evaluator *evaluator, const eval_config *config, adamix_log *log);
+void eval_close (evaluator *evaluator);
+/* Of the experts' module; 0 where it was not opened or has none. */
+int64_t eval_experts (const evaluator *evaluator);
+/* Buffers for one of its modules on the data and, unless it is NULL, on `other`.  Collective. */
+adamix_err eval_inference (adamix_inference *out, evaluator *evaluator, int module, const adamix_dataset *other);
+
+/* ---- the table of modes ---- */
+
+typedef struct eval_mode {
+  char name[32];
+  int module;
+  int64_t parameters; /* in use, without the head */
+  adamix_inference_route route;
+  adamix_evaluation result;
+} eval_mode;
+
+/* The one mode that `text` names, or for "all" all of them; *out is owned.  Errors: EUSAGE. */
+adamix_err eval_modes_choose (const evaluator *evaluator, const char *text, uint64_t seed, eval_mode **out,
+                              int64_t *count);
+void eval_modes_print (const evaluator *evaluator, const eval_mode *mode, int64_t count);
+adamix_err eval_modes_store (const eval_mode *mode, int64_t count, adamix_split split, const char *path);
+
+#endif
