@@ -21,6 +21,15 @@ static const adamix_option table[] = {
     "merged; random-sentence, random-token: random routes; fixed:J: expert J in every layer; ensemble:N: mean "
     "probabilities of N random routes; all: a table of these" },
   { "seed", ADAMIX_OPTION_INTEGER, AT (seed), "0", NULL, 0, 9007199254740992.0, "N", "seed of random routes" },
+  { "uncertainty", ADAMIX_OPTION_INTEGER, AT (uncertainty), "0", NULL, 0, 100000, "N",
+    "also take N random routes, 2 or more, as samples of a posterior: calibration, selective accuracy, mutual "
+    "information" },
+  { "ood-task", ADAMIX_OPTION_STRING, AT (ood_task), NULL, NULL, 0, 0, "NAME",
+    "--uncertainty: tell its texts (the first of a pair) from those of the data; its files are below --data" },
+  { "ood-file", ADAMIX_OPTION_STRING, AT (ood_file), NULL, NULL, 0, 0, "FILE",
+    "the same with the --text-column of an own file" },
+  { "report", ADAMIX_OPTION_STRING, AT (report), NULL, NULL, 0, 0, "DIR",
+    "write JSON, tables and plots of --uncertainty there" },
   { "output", ADAMIX_OPTION_STRING, AT (output), NULL, NULL, 0, 0, "FILE", "also write the results as JSON" },
   { "gemm", ADAMIX_OPTION_STRING, AT (gemm), "auto", NULL, 0, 0, "auto|blas|onednn", "GEMM backend" },
   { "precision", ADAMIX_OPTION_STRING, AT (precision), "fp32", NULL, 0, 0, "fp32|bf16",
@@ -32,13 +41,29 @@ static const adamix_option table[] = {
 #define ROWS ((int) (sizeof table / sizeof *table))
 
 static adamix_err
+check_reports (const eval_config *c)
+{
+  const bool foreign = c->ood_task || c->ood_file;
+  if (c->uncertainty == 1)
+    return adamix_err_set (ADAMIX_EUSAGE, "--uncertainty: one route tells nothing of others; take 2 or more");
+  if (foreign && !c->uncertainty)
+    return adamix_err_set (ADAMIX_EUSAGE, "--ood-task and --ood-file are for --uncertainty N");
+  if (c->ood_task && c->ood_file) return adamix_err_set (ADAMIX_EUSAGE, "--ood-task and --ood-file: give one of them");
+  if (c->report && !c->uncertainty)
+    return adamix_err_set (ADAMIX_EUSAGE, "--report is for --uncertainty N; the table of modes goes to --output");
+  return ADAMIX_OK;
+}
+
+static adamix_err
 parse (const driver_command *self, adamix_options **options, int argc, char **argv, eval_config *config)
 {
   ADAMIX_RETURN_IF (driver_parse (options, table, ROWS, argc, argv, config));
   ADAMIX_RETURN_IF (driver_require (self, "model", config->model));
   ADAMIX_RETURN_IF (driver_require (self, "adapter", config->adapter));
   ADAMIX_RETURN_IF (driver_require (self, "inference", config->inference));
-  return driver_refuse_same (config->file, config->output);
+  ADAMIX_RETURN_IF (check_reports (config));
+  ADAMIX_RETURN_IF (driver_refuse_same (config->file, config->output));
+  return config->report ? adamix_directory_make (config->report) : ADAMIX_OK;
 }
 
 static adamix_err
@@ -54,11 +79,24 @@ done:
   return err;
 }
 
+static adamix_err
+check_module (const evaluator *e, const eval_config *c)
+{
+  if (!c->uncertainty) return ADAMIX_OK;
+  if (eval_experts (e) == 0)
+    return adamix_err_set (ADAMIX_EUSAGE, "--uncertainty: the module in %s has no experts", c->adapter);
+  if (e->config[EVAL_MERGED].type == ADAMIX_TASK_REGRESSION)
+    return adamix_err_set (ADAMIX_EUSAGE, "--uncertainty is about probabilities, which a regression has not");
+  return ADAMIX_OK;
+}
+
 /* What is wanted of the module and the data, on one rank. */
 static adamix_err
 open_all (evaluator *e, const eval_config *config, eval_mode **mode, int64_t *count, adamix_log *log)
 {
-  ADAMIX_RETURN_IF (eval_open_modules (e, config, strcmp (config->inference, "merged") != 0));
+  const bool experts = strcmp (config->inference, "merged") != 0 || config->uncertainty;
+  ADAMIX_RETURN_IF (eval_open_modules (e, config, experts));
+  ADAMIX_RETURN_IF (check_module (e, config));
   ADAMIX_RETURN_IF (eval_modes_choose (e, config->inference, (uint64_t) config->seed, mode, count));
   return eval_read_data (e, config, log);
 }
@@ -88,6 +126,8 @@ driver_eval (const driver_command *self, int argc, char **argv)
     if (config.output) err = eval_modes_store (mode, count, (adamix_split) config.split, config.output);
   }
   ADAMIX_TRY (adamix_comm_agree (e.world, err));
+  const eval_report report = { config.report, log };
+  if (config.uncertainty) ADAMIX_TRY (eval_uncertainty (&e, &config, &report));
 done:
   free (mode);
   eval_close (&e);

@@ -7,8 +7,10 @@
 typedef struct eval_config {
   const char *model, *adapter, *task, *data, *file, *text_column, *pair_column, *label_column, *inference, *output,
       *gemm, *kernels, *precision;
+  const char *ood_task, *ood_file, *line, *report;
   int split;
-  int64_t threads, seed;
+  int64_t threads, seed, uncertainty;
+  bool diversity;
 } eval_config;
 
 /* A module folder's two modules. */
@@ -52,5 +54,31 @@ adamix_err eval_modes_choose (const evaluator *evaluator, const char *text, uint
                               int64_t *count);
 void eval_modes_print (const evaluator *evaluator, const eval_mode *mode, int64_t count);
 adamix_err eval_modes_store (const eval_mode *mode, int64_t count, adamix_split split, const char *path);
+
+/* ---- reports ---- */
+
+/* Where a report goes: files of a folder, NULL for none, and messages of rank 0. */
+typedef struct eval_report {
+  const char *folder;
+  adamix_log *log;
+} eval_report;
+
+/* Text in memory that becomes a file. */
+typedef struct eval_text {
+  FILE *stream; /* to print to */
+  char *data;
+  size_t size;
+} eval_text;
+adamix_err eval_text_begin (eval_text *out);
+void eval_text_destroy (eval_text *text);
+/* The file NAME of the report.  Destroys `text`. */
+adamix_err eval_text_store (eval_text *text, const eval_report *report, const char *name);
+/* Steals `json`. */
+adamix_err eval_report_json (const eval_report *report, const char *name, json_t *json);
+/* NAME.gp and NAME.svg by the script in `text`, which it destroys; warns where there is no plot. */
+adamix_err eval_report_plot (const eval_report *report, const char *name, int width, int height, eval_text *text);
+
+/* Print and store what random routes say of the data, and of texts from elsewhere.  Collective. */
+adamix_err eval_uncertainty (evaluator *evaluator, const eval_config *config, const eval_report *report);
 
 #endif

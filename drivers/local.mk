@@ -15,6 +15,10 @@ adamix_SOURCES = \
   %D%/eval.h \
   %D%/eval_modes.c \
   %D%/eval_open.c \
+  %D%/eval_report.c \
+  %D%/eval_uncertainty.c \
+  %D%/eval_uncertainty.h \
+  %D%/eval_uncertainty_draw.c \
   %D%/inspect.c \
   %D%/inspect_memory.c \
   %D%/main.c \

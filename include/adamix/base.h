@@ -237,6 +237,14 @@ adamix_err adamix_json_string (const json_t *object, const char *where, const ch
 /* A real number or null where it is not finite (JSON knows no NaN).  New reference. */
 json_t *adamix_json_number (double value);
 
+/* ---- plots (gnuplot) --------------------------------------------------------------------------------------------- */
+
+/* Write folder/NAME.gp, which draws folder/NAME.svg of that size by `script`, gnuplot's commands with other files of the folder
+ * by their names, and let gnuplot run it.  *drawn is false, and there is no NAME.svg, where there is no gnuplot or it fails;
+ * the script stays.  Errors: EIO, ENOMEM. */
+adamix_err adamix_plot_draw (const char *folder, const char *name, int width, int height, const char *script,
+                             bool *drawn);
+
 /* ---- options ----------------------------------------------------------------------------------------------------- */
 
 /* One table drives the command line, --config FILE (INI), recipes, --help and the run record.  Every value is kept as

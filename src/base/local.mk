@@ -11,5 +11,6 @@ libadamix_la_SOURCES += \
   %D%/options.h \
   %D%/options_help.c \
   %D%/options_value.c \
+  %D%/plot.c \
   %D%/rng.c \
   %D%/sha256.c

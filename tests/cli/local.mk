@@ -20,6 +20,7 @@ cli_tests = \
   %D%/text.sh \
   %D%/train.sh \
   %D%/trajectory.sh \
+  %D%/uncertainty.sh \
   %D%/usage.sh
 TESTS += $(cli_tests)
 EXTRA_DIST += $(cli_tests) %D%/data.sh %D%/lib.sh

@@ -1,0 +1,300 @@
+/* Random routes as samples of a posterior: how far the probabilities of their mean can be trusted, and whether it knows what
+ * it does not know. */
+#include "eval_uncertainty.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+const char *const eval_predictors[EVAL_PREDICTORS] = { "merged", "ensemble" };
+
+const eval_score_row eval_scores[EVAL_SCORES] = {
+  { "merged_entropy", "entropy, merged", EVAL_OF_MERGED },
+  { "predictive_entropy", "predictive entropy", EVAL_OF_ENSEMBLE },
+  { "mutual_information", "mutual information", EVAL_OF_ENSEMBLE },
+};
+
+/* ---- texts from elsewhere ---- */
+
+/* The first text of each record; labels are of another world. */
+static adamix_err
+choose_foreign (const eval_config *c, adamix_task *task, char **path)
+{
+  *task = (adamix_task){ .name = "custom", .folder = "", .header = true, .text = c->text_column };
+  if (c->ood_file) return adamix_format (path, "%s", c->ood_file);
+  const adamix_task *found = adamix_task_find (c->ood_task);
+  if (!found)
+    return adamix_err_set (ADAMIX_EUSAGE, "--ood-task: there is no task '%s'; choose %s, or give --ood-file FILE",
+                           c->ood_task, adamix_task_names ());
+  if (!c->data) return adamix_err_set (ADAMIX_EUSAGE, "--ood-task needs --data DIR, the root of the data sets");
+  *task = *found;
+  task->pair = task->label = NULL;
+  for (adamix_split split = ADAMIX_SPLIT_DEV; split < ADAMIX_SPLITS && !*path; split++)
+    ADAMIX_RETURN_IF (adamix_task_path (found, c->data, split, path));
+  return ADAMIX_OK;
+}
+
+static adamix_err
+read_foreign (const evaluator *e, const eval_config *c, adamix_dataset *out)
+{
+  adamix_err err = ADAMIX_OK;
+  adamix_task task;
+  adamix_labels none = { 0 };
+  char *path = NULL;
+  if (!c->ood_file && !c->ood_task) return ADAMIX_OK;
+  ADAMIX_TRY (choose_foreign (c, &task, &path));
+  if (!path || strcmp (path, e->dataset.path) == 0)
+    ADAMIX_TRY (adamix_err_set (ADAMIX_EUSAGE, "--ood-task %s: %s has no other file than the one evaluated",
+                                c->ood_task, c->data));
+  ADAMIX_TRY (adamix_dataset_read (out, &task, path, e->tokenizer, e->config[EVAL_MERGED].max_length, 0, &none));
+done:
+  adamix_labels_destroy (&none);
+  free (path);
+  return err;
+}
+
+/* ---- predictions ---- */
+
+static adamix_err
+sample_create (eval_sample *out, const adamix_dataset *data, int64_t classes)
+{
+  *out = (eval_sample){ .data = data, .n = data->examples, .classes = classes };
+  for (int p = 0; p < EVAL_PREDICTORS; p++) {
+    ADAMIX_RETURN_IF (ADAMIX_ALLOC (out->log_p[p], out->n * classes));
+    ADAMIX_RETURN_IF (ADAMIX_ALLOC (out->predicted[p], out->n));
+  }
+  for (int s = 0; s < EVAL_SCORES; s++) ADAMIX_RETURN_IF (ADAMIX_ALLOC (out->score[s], out->n));
+  return ADAMIX_OK;
+}
+
+static void
+sample_destroy (eval_sample *sample)
+{
+  for (int s = 0; s < EVAL_SCORES; s++) free (sample->score[s]);
+  for (int p = 0; p < EVAL_PREDICTORS; p++) {
+    free (sample->predicted[p]);
+    free (sample->log_p[p]);
+  }
+}
+
+/* Collective. */
+static adamix_err
+predict (eval_sample *x, adamix_comm *world, adamix_inference *inference, const adamix_inference_route *route)
+{
+  double **score = x->score;
+  if (x->n == 0) return ADAMIX_OK;
+  for (int p = 0; p < EVAL_PREDICTORS; p++) {
+    double *expected = p == EVAL_OF_ENSEMBLE ? score[EVAL_MUTUAL_INFORMATION] : NULL;
+    ADAMIX_RETURN_IF (adamix_inference_predict (world, &inference[p], x->data, &route[p], x->log_p[p], expected));
+    adamix_metric_classify (x->n, x->classes, x->log_p[p], x->predicted[p]);
+    adamix_metric_entropy (x->n, x->classes, x->log_p[p],
+                           score[p == EVAL_OF_ENSEMBLE ? EVAL_PREDICTIVE_ENTROPY : EVAL_MERGED_ENTROPY]);
+  }
+  adamix_metric_information (x->n, score[EVAL_PREDICTIVE_ENTROPY], score[EVAL_MUTUAL_INFORMATION],
+                             score[EVAL_MUTUAL_INFORMATION]);
+  return ADAMIX_OK;
+}
+
+static adamix_err
+judge (const eval_sample *x, eval_answers *out)
+{
+  for (int p = 0; p < EVAL_PREDICTORS; p++) {
+    const adamix_forecast forecast = { x->n, x->classes, x->log_p[p], x->data->label };
+    ADAMIX_RETURN_IF (ADAMIX_ALLOC (out->wrong[p], x->n));
+    for (int64_t i = 0; i < x->n; i++) out->wrong[p][i] = x->predicted[p][i] != x->data->label[i];
+    out->accuracy[p] = 1 - adamix_metric_disagreement (x->n, x->predicted[p], x->data->label);
+    out->nll[p] = adamix_metric_nll (&forecast);
+    out->brier[p] = adamix_metric_brier (&forecast);
+    adamix_metric_reliability (&forecast, &out->reliability[p]);
+  }
+  for (int s = 0; s < EVAL_SCORES; s++) {
+    ADAMIX_RETURN_IF (ADAMIX_ALLOC (out->risk[s], x->n));
+    ADAMIX_RETURN_IF (adamix_metric_risk (x->n, x->score[s], out->wrong[eval_scores[s].predictor], out->risk[s]));
+  }
+  ADAMIX_RETURN_IF (ADAMIX_ALLOC (out->least, x->n));
+  return adamix_metric_risk (x->n, out->wrong[EVAL_OF_ENSEMBLE], out->wrong[EVAL_OF_ENSEMBLE], out->least);
+}
+
+static void
+answers_destroy (eval_answers *answers)
+{
+  free (answers->least);
+  for (int s = 0; s < EVAL_SCORES; s++) free (answers->risk[s]);
+  for (int p = 0; p < EVAL_PREDICTORS; p++) free (answers->wrong[p]);
+}
+
+/* ---- numbers ---- */
+
+static double
+mean (const double *x, int64_t n)
+{
+  double sum = 0;
+  for (int64_t i = 0; i < n; i++) sum += x[i];
+  return sum / (double) n;
+}
+
+/* How well a score tells errors from right answers. */
+static double
+errors_auroc (const eval_study *s, int score)
+{
+  double *part, result = NAN;
+  const double *wrong = s->answers.wrong[eval_scores[score].predictor];
+  const int64_t n = s->known.n;
+  int64_t right = 0, errors = 0;
+  if (ADAMIX_ALLOC (part, n)) return NAN;
+  for (int64_t i = 0; i < n; i++) part[wrong[i] > 0 ? n - ++errors : right++] = s->known.score[score][i];
+  result = adamix_metric_auroc (part, right, part + right, errors);
+  free (part);
+  return result;
+}
+
+static double
+foreign_auroc (const eval_study *s, int score)
+{
+  return adamix_metric_auroc (s->known.score[score], s->known.n, s->foreign.score[score], s->foreign.n);
+}
+
+static const char *
+name_of (const adamix_dataset *data)
+{
+  const char *name = strrchr (data->path, '/');
+  return name ? name + 1 : data->path;
+}
+
+static void
+print (const eval_study *s)
+{
+  const eval_answers *a = &s->answers;
+  printf ("\nuncertainty: %lld stochastic routes\n%-20s %9s %9s %9s %9s\n", (long long) s->draws, "predictor",
+          "accuracy", "nll", "ece", "brier");
+  for (int p = 0; p < EVAL_PREDICTORS; p++)
+    printf ("%-20s %9.4f %9.4f %9.4f %9.4f\n", eval_predictors[p], a->accuracy[p], a->nll[p], a->reliability[p].error,
+            a->brier[p]);
+  printf ("%-20s %12s %12s", "score", "errors AUROC", "AURC");
+  if (s->foreign.n) printf (" %12s", "OOD AUROC");
+  putchar ('\n');
+  for (int k = 0; k < EVAL_SCORES; k++) {
+    printf ("%-20s %12.4f %12.4f", eval_scores[k].text, errors_auroc (s, k), mean (a->risk[k], s->known.n));
+    if (s->foreign.n) printf (" %12.4f", foreign_auroc (s, k));
+    putchar ('\n');
+  }
+  printf ("%-20s %12s %12.4f\n", "errors known", "", mean (a->least, s->known.n));
+  if (s->foreign.n) printf ("out of distribution: %lld texts of %s\n", (long long) s->foreign.n, s->foreign.data->path);
+}
+
+static void
+put (json_t **json, const char *key, double value)
+{
+  adamix_json_put (json, key, adamix_json_number (value));
+}
+
+static json_t *
+bins_json (const adamix_reliability *reliability)
+{
+  json_t *list = json_array ();
+  for (int b = 0; b < ADAMIX_RELIABILITY_BINS; b++) {
+    json_t *bin = json_pack ("{s:I}", "count", (json_int_t) reliability->bin[b].count);
+    put (&bin, "confidence", reliability->bin[b].confidence);
+    put (&bin, "accuracy", reliability->bin[b].accuracy);
+    adamix_json_append (&list, bin);
+  }
+  return list;
+}
+
+static json_t *
+predictor_json (const eval_answers *a, int p)
+{
+  json_t *json = json_object ();
+  put (&json, "accuracy", a->accuracy[p]);
+  put (&json, "nll", a->nll[p]);
+  put (&json, "ece", a->reliability[p].error);
+  put (&json, "brier", a->brier[p]);
+  adamix_json_put (&json, "reliability", bins_json (&a->reliability[p]));
+  return json;
+}
+
+static json_t *
+score_json (const eval_study *s, int k)
+{
+  json_t *json = json_pack ("{s:s}", "predictor", eval_predictors[eval_scores[k].predictor]);
+  put (&json, "mean", mean (s->known.score[k], s->known.n));
+  put (&json, "errors_auroc", errors_auroc (s, k));
+  put (&json, "aurc", mean (s->answers.risk[k], s->known.n));
+  if (!s->foreign.n) return json;
+  put (&json, "ood_mean", mean (s->foreign.score[k], s->foreign.n));
+  put (&json, "ood_auroc", foreign_auroc (s, k));
+  return json;
+}
+
+static json_t *
+study_json (const eval_study *s, int64_t seed)
+{
+  json_t *json = json_pack ("{s:I, s:I, s:s, s:I}", "draws", (json_int_t) s->draws, "seed", (json_int_t) seed, "file",
+                            name_of (s->known.data), "examples", (json_int_t) s->known.n);
+  json_t *by_predictor = json_object (), *by_score = json_object ();
+  for (int p = 0; p < EVAL_PREDICTORS; p++)
+    adamix_json_put (&by_predictor, eval_predictors[p], predictor_json (&s->answers, p));
+  for (int k = 0; k < EVAL_SCORES; k++) adamix_json_put (&by_score, eval_scores[k].name, score_json (s, k));
+  adamix_json_put (&json, "predictors", by_predictor);
+  adamix_json_put (&json, "scores", by_score);
+  put (&json, "aurc_least", mean (s->answers.least, s->known.n));
+  adamix_json_put (
+      &json, "ood",
+      s->foreign.n ? json_pack ("{s:s, s:I}", "file", name_of (s->foreign.data), "examples", (json_int_t) s->foreign.n)
+                   : json_null ());
+  return json;
+}
+
+/* ---- all of it ---- */
+
+/* Predictions of both modules, collective; what follows is for the rank that prints. */
+static adamix_err
+predict_all (evaluator *e, const eval_config *c, eval_study *s)
+{
+  adamix_err err = ADAMIX_OK;
+  adamix_inference inference[EVAL_PREDICTORS] = { 0 };
+  const adamix_inference_route route[EVAL_PREDICTORS] = {
+    [EVAL_OF_ENSEMBLE] = { .policy = adamix_route_policy_find ("stochastic"),
+                           .draws = s->draws,
+                           .seed = (uint64_t) c->seed },
+  };
+  static const int module[EVAL_PREDICTORS] = { EVAL_MERGED, EVAL_EXPERTS };
+  for (int p = 0; p < EVAL_PREDICTORS; p++) ADAMIX_TRY (eval_inference (&inference[p], e, module[p], s->foreign.data));
+  ADAMIX_TRY (predict (&s->known, e->world, inference, route));
+  ADAMIX_TRY (predict (&s->foreign, e->world, inference, route));
+done:
+  for (int p = 0; p < EVAL_PREDICTORS; p++) adamix_inference_destroy (&inference[p]);
+  return err;
+}
+
+static adamix_err
+conclude (eval_study *s, const eval_config *c, const eval_report *report)
+{
+  ADAMIX_RETURN_IF (judge (&s->known, &s->answers));
+  print (s);
+  if (!report->folder) return ADAMIX_OK;
+  ADAMIX_RETURN_IF (eval_report_json (report, "uncertainty.json", study_json (s, c->seed)));
+  return eval_uncertainty_draw (s, report);
+}
+
+adamix_err
+eval_uncertainty (evaluator *e, const eval_config *c, const eval_report *report)
+{
+  adamix_err err = ADAMIX_OK;
+  adamix_dataset foreign = { 0 };
+  eval_study s = { .draws = c->uncertainty };
+  const int64_t classes = adamix_adapter_outputs (&e->config[EVAL_EXPERTS]);
+  ADAMIX_TRY (adamix_comm_agree (e->world, read_foreign (e, c, &foreign)));
+  err = sample_create (&s.known, &e->dataset, classes);
+  if (!err) err = sample_create (&s.foreign, &foreign, classes);
+  ADAMIX_TRY (adamix_comm_agree (e->world, err));
+  ADAMIX_TRY (predict_all (e, c, &s));
+  if (e->world->rank == 0) err = conclude (&s, c, report);
+  ADAMIX_TRY (adamix_comm_agree (e->world, err));
+done:
+  answers_destroy (&s.answers);
+  sample_destroy (&s.foreign);
+  sample_destroy (&s.known);
+  adamix_dataset_destroy (&foreign);
+  return err;
+}
