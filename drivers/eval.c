@@ -28,8 +28,11 @@ static const adamix_option table[] = {
     "--uncertainty: tell its texts (the first of a pair) from those of the data; its files are below --data" },
   { "ood-file", ADAMIX_OPTION_STRING, AT (ood_file), NULL, NULL, 0, 0, "FILE",
     "the same with the --text-column of an own file" },
+  { "diversity", ADAMIX_OPTION_FLAG, AT (diversity), "false", NULL, 0, 0, NULL,
+    "also compare the experts: weights, outputs, predictions, the loss on the line between two" },
+  { "line", ADAMIX_OPTION_STRING, AT (line), "0,1", NULL, 0, 0, "A,B", "--diversity: the two experts" },
   { "report", ADAMIX_OPTION_STRING, AT (report), NULL, NULL, 0, 0, "DIR",
-    "write JSON, tables and plots of --uncertainty there" },
+    "write JSON, tables and plots of --uncertainty and --diversity there" },
   { "output", ADAMIX_OPTION_STRING, AT (output), NULL, NULL, 0, 0, "FILE", "also write the results as JSON" },
   { "gemm", ADAMIX_OPTION_STRING, AT (gemm), "auto", NULL, 0, 0, "auto|blas|onednn", "GEMM backend" },
   { "precision", ADAMIX_OPTION_STRING, AT (precision), "fp32", NULL, 0, 0, "fp32|bf16",
@@ -49,8 +52,9 @@ check_reports (const eval_config *c)
   if (foreign && !c->uncertainty)
     return adamix_err_set (ADAMIX_EUSAGE, "--ood-task and --ood-file are for --uncertainty N");
   if (c->ood_task && c->ood_file) return adamix_err_set (ADAMIX_EUSAGE, "--ood-task and --ood-file: give one of them");
-  if (c->report && !c->uncertainty)
-    return adamix_err_set (ADAMIX_EUSAGE, "--report is for --uncertainty N; the table of modes goes to --output");
+  if (c->report && !c->uncertainty && !c->diversity)
+    return adamix_err_set (ADAMIX_EUSAGE,
+                           "--report is for --uncertainty N and --diversity; the table of modes goes to --output");
   return ADAMIX_OK;
 }
 
@@ -82,11 +86,13 @@ done:
 static adamix_err
 check_module (const evaluator *e, const eval_config *c)
 {
-  if (!c->uncertainty) return ADAMIX_OK;
-  if (eval_experts (e) == 0)
+  if (c->uncertainty && eval_experts (e) == 0)
     return adamix_err_set (ADAMIX_EUSAGE, "--uncertainty: the module in %s has no experts", c->adapter);
-  if (e->config[EVAL_MERGED].type == ADAMIX_TASK_REGRESSION)
+  if (c->uncertainty && e->config[EVAL_MERGED].type == ADAMIX_TASK_REGRESSION)
     return adamix_err_set (ADAMIX_EUSAGE, "--uncertainty is about probabilities, which a regression has not");
+  if (c->diversity && eval_experts (e) < 2)
+    return adamix_err_set (ADAMIX_EUSAGE, "--diversity: the module in %s has %lld experts; two are needed", c->adapter,
+                           (long long) eval_experts (e));
   return ADAMIX_OK;
 }
 
@@ -94,7 +100,7 @@ check_module (const evaluator *e, const eval_config *c)
 static adamix_err
 open_all (evaluator *e, const eval_config *config, eval_mode **mode, int64_t *count, adamix_log *log)
 {
-  const bool experts = strcmp (config->inference, "merged") != 0 || config->uncertainty;
+  const bool experts = strcmp (config->inference, "merged") != 0 || config->uncertainty || config->diversity;
   ADAMIX_RETURN_IF (eval_open_modules (e, config, experts));
   ADAMIX_RETURN_IF (check_module (e, config));
   ADAMIX_RETURN_IF (eval_modes_choose (e, config->inference, (uint64_t) config->seed, mode, count));
@@ -128,6 +134,7 @@ driver_eval (const driver_command *self, int argc, char **argv)
   ADAMIX_TRY (adamix_comm_agree (e.world, err));
   const eval_report report = { config.report, log };
   if (config.uncertainty) ADAMIX_TRY (eval_uncertainty (&e, &config, &report));
+  if (config.diversity) ADAMIX_TRY (eval_diversity (&e, &config, &report));
 done:
   free (mode);
   eval_close (&e);

@@ -80,5 +80,7 @@ adamix_err eval_report_plot (const eval_report *report, const char *name, int wi
 
 /* Print and store what random routes say of the data, and of texts from elsewhere.  Collective. */
 adamix_err eval_uncertainty (evaluator *evaluator, const eval_config *config, const eval_report *report);
+/* Print and store how far experts are apart.  Collective. */
+adamix_err eval_diversity (evaluator *evaluator, const eval_config *config, const eval_report *report);
 
 #endif

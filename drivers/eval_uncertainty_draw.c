@@ -28,7 +28,8 @@ plot_reliability (const eval_study *s, FILE *out)
 {
   fprintf (out,
            "set multiplot layout 1,%d\nset xrange [0:1]\nset yrange [0:1]\nset size square\nset xlabel 'confidence'\n"
-           "set ylabel 'accuracy, share of the examples'\nset key left top reverse Left\nset boxwidth 0.9 / %d.0\n",
+           "set ylabel 'accuracy, share of the examples'\nset key outside top center reverse Left\nset boxwidth 0.9 / "
+           "%d.0\n",
            EVAL_PREDICTORS, ADAMIX_RELIABILITY_BINS);
   for (int p = 0; p < EVAL_PREDICTORS; p++) {
     const int count = 3 + 3 * p;

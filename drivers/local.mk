@@ -13,6 +13,11 @@ adamix_SOURCES = \
   %D%/encode.c \
   %D%/eval.c \
   %D%/eval.h \
+  %D%/eval_diversity.c \
+  %D%/eval_diversity.h \
+  %D%/eval_diversity_draw.c \
+  %D%/eval_diversity_outputs.c \
+  %D%/eval_diversity_weights.c \
   %D%/eval_modes.c \
   %D%/eval_open.c \
   %D%/eval_report.c \

@@ -1,5 +1,6 @@
 #include <adamix/base.h>
 
+#include <fcntl.h>
 #include <spawn.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,7 +24,7 @@ static const char style[] = "set terminal svg size %d,%d dynamic background '#ff
                             "set style line 9 linecolor '#888888' linewidth 1 dashtype 2\n"
                             "set style fill solid 0.4 noborder\n";
 
-/* `gnuplot NAME.gp` in that folder; false if it could not be run or failed. */
+/* `gnuplot NAME.gp` in that folder; false if it could not be run or failed.  It warns of a flat curve: nothing to read. */
 static bool
 run_gnuplot (const char *folder, char *script)
 {
@@ -33,6 +34,7 @@ run_gnuplot (const char *folder, char *script)
   posix_spawn_file_actions_t actions;
   if (posix_spawn_file_actions_init (&actions)) return false;
   bool started = posix_spawn_file_actions_addchdir_np (&actions, folder) == 0 &&
+                 posix_spawn_file_actions_addopen (&actions, STDERR_FILENO, "/dev/null", O_WRONLY, 0) == 0 &&
                  posix_spawnp (&child, program, &actions, NULL, arguments, environ) == 0;
   posix_spawn_file_actions_destroy (&actions);
   return started && waitpid (child, &status, 0) == child && WIFEXITED (status) && WEXITSTATUS (status) == 0;

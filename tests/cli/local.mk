@@ -4,6 +4,7 @@ cli_tests = \
   %D%/bad_input.sh \
   %D%/bench.sh \
   %D%/checkpoint.sh \
+  %D%/diversity.sh \
   %D%/encoder.sh \
   %D%/inference.sh \
   %D%/interrupt.sh \
