@@ -23,6 +23,7 @@ for measure in weights_cosine changes_cosine outputs_cka; do
   expect "$measure: $count values from -1 to 1" bash -c 'awk -v n="$1" "{ bad += \$1 < -1 || \$1 > 1 } END { exit bad || NR != n }"' - $count \
     < <(values "$json" $measure)
 done
+expect "outputs of different experts differ" bash -c 'awk "{ bad += \$1 > 0.9999 } END { exit bad || NR != 3 }"' < <(values "$json" outputs_cka)
 for t in 0 1; do
   run "${evaluation[@]}" --inference fixed:$t --output "$scratch/fixed.json"
   expect "the line's loss at $t is that of fixed:$t" close "$(line_at "$json" $t.0)" "$(field "$scratch/fixed.json" eval_loss)" 1e-6

@@ -14,9 +14,10 @@ import runs
 import tap
 import tasks
 from safetensors.numpy import load_file, save_file
+from scipy.spatial.distance import cosine
 from scipy.special import log_softmax, logsumexp
-from scipy.stats import ConstantInputWarning, pearsonr, spearmanr
-from sklearn.metrics import accuracy_score, brier_score_loss, f1_score, matthews_corrcoef
+from scipy.stats import ConstantInputWarning, entropy, pearsonr, spearmanr
+from sklearn.metrics import accuracy_score, brier_score_loss, f1_score, matthews_corrcoef, roc_auc_score
 from tokenizers import Tokenizer
 
 TOLERANCE = 1e-9
@@ -292,15 +293,84 @@ def check_modes(task, data, output, where):
     texts, pairs, labels = tasks.read(task, tasks.file_of(data, "dev"))
     sequences, names = encode(texts, pairs), classes_of(task, data)
 
-    def z(choose):
-        return logits_of(config, routed(tensors, layers, choose), sequences)
-    draws = [z(lambda *where, s=s: drawn(s, *where)) for s in range(3)]
+    def z(choose, of=sequences):
+        return logits_of(config, routed(tensors, layers, choose), of)
+
+    def three(of):
+        return [z(lambda *where, s=s: drawn(s, *where), of) for s in range(3)]
+    draws = three(sequences)
     modes = {"fixed:1": [z(lambda layer, projection, copies: 1 % copies)], "ensemble:1": draws[:1], "ensemble:3": draws}
     for mode, parts in modes.items():
         results = runs.evaluate(task, data, output, os.path.join(where, f"{mode}.json"), "--split", split, "--inference", mode,
                                 "--seed", SEED)
         expect_results(f"{task}: {mode}", results, peer_results(task, names, labels, *parts)[0])
         tap.ok(results["forward_passes"] == len(parts), f"{task}: {mode} costs {len(parts)} passes", results)
+    if names:
+        merged, foreign = os.path.join(output, "merged"), foreign_texts(os.path.join(where, "foreign.tsv"))
+        known = scores(logits(merged, sequences), draws)
+        report = stored_report(task, data, output, where, "--split", split, "--uncertainty", 3, "--seed", SEED,
+                               "--ood-file", os.path.join(where, "foreign.tsv"))
+        truth = np.array([names.index(label) for label in labels])
+        check_uncertainty(task, report["uncertainty"], known, scores(logits(merged, foreign), three(foreign)), truth)
+        check_diversity(task, report["diversity"], config, tensors, sequences, truth)
+
+
+def foreign_texts(path):
+    """Sentences of SST-2 in a file of their own; their ids."""
+    texts = tasks.read("sst2", tasks.file_of(tasks.folder("sst2"), "dev"))[0][:40]
+    with open(path, "w", encoding="utf-8") as file:
+        file.write("text\n" + "".join(text + "\n" for text in texts))
+    return encode(texts, None)
+
+
+def stored_report(task, data, adapter, where, *options):
+    folder = os.path.join(where, "report")
+    runs.adamix("eval", "--model", runs.MODEL, "--adapter", adapter, "--task", task, "--data", data, "--diversity", "--report", folder,
+                *options)
+    return {name: runs.load(folder, f"{name}.json") for name in ("uncertainty", "diversity")}
+
+
+def scores(merged, draws):
+    """Per example: the answers and uncertainties of the merged module and of the draws' mean."""
+    each = log_softmax(np.stack(draws).astype(np.float64), axis=2)
+    p, merged = np.exp(each).mean(0), np.exp(log_softmax(merged.astype(np.float64), axis=1))
+    whole = entropy(p, axis=1)
+    return {"merged_entropy": (merged.argmax(1), entropy(merged, axis=1)), "predictive_entropy": (p.argmax(1), whole),
+            "mutual_information": (p.argmax(1), whole - entropy(np.exp(each), axis=2).mean(0))}
+
+
+def check_uncertainty(task, ours, known, foreign, truth):
+    for name, (predicted, score) in known.items():
+        wrong = predicted != truth
+        risk = np.cumsum(wrong[np.argsort(score, kind="stable")]) / np.arange(1, len(wrong) + 1)
+        outside = foreign[name][1]
+        theirs = {"mean": score.mean(), "aurc": risk.mean(), "errors_auroc": roc_auc_score(wrong, score), "ood_mean": outside.mean(),
+                  "ood_auroc": roc_auc_score([0] * len(score) + [1] * len(outside), np.concatenate([score, outside]))}
+        wrong = [f"{key}: {ours['scores'][name][key]}, expected {value}" for key, value in theirs.items()
+                 if not same(ours["scores"][name][key], value)]
+        tap.ok(not wrong, f"{task}: {name} over {len(score)} texts and {len(outside)} from elsewhere", "\n".join(wrong))
+
+
+def check_diversity(task, ours, config, tensors, sequences, truth):
+    """Of two experts: cosines by scipy; on the line between them, weights added up in fp32 as adamix does."""
+    layers = config["base_model"]["num_hidden_layers"]
+    fixed = [routed(tensors, layers, lambda layer, projection, copies, j=j: j % copies) for j in range(2)]
+    cosines = {(m["layer"], m["of"]): m["values"] for m in ours["measures"] if m["measure"] == "weights_cosine"}
+    wrong = []
+    for (layer, of), values in cosines.items():
+        a, b = (bank[f"layers.{layer}." + of.replace("ffn.", "ffn.experts.0.")].ravel().astype(np.float64) for bank in fixed)
+        if not same(values[0], 1 - cosine(a, b)):
+            wrong.append(f"layer {layer}, {of}: {values}, expected {1 - cosine(a, b)}")
+    tap.ok(cosines and not wrong, f"{task}: cosines of {len(cosines)} pairs of weights", "\n".join(wrong))
+    answers = [logits_of(config, bank, sequences).argmax(1) for bank in fixed]
+    tap.ok(same(ours["disagreement"][0], np.mean(answers[0] != answers[1])), f"{task}: disagreement of two experts", ours["disagreement"])
+    for point in ours["line"]["points"][::5]:
+        t = point["t"]
+        bank = {name: value if np.array_equal(value, fixed[1][name]) else
+                (((1 - t) * value.astype(np.float64)).astype(np.float32) + t * fixed[1][name].astype(np.float64)).astype(np.float32)
+                for name, value in fixed[0].items()}
+        loss = -log_softmax(logits_of(config, bank, sequences).astype(np.float64), axis=1)[np.arange(len(truth)), truth].mean()
+        tap.ok(same(point["loss"], loss), f"{task}: the loss at {t} between two experts", f"{point}, expected {loss}")
 
 
 def check_undefined():
