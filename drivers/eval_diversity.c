@@ -29,25 +29,27 @@ study_destroy (eval_diversity_study *s)
 
 /* ---- weights ---- */
 
-/* The seed of the run that a module folder belongs to; false where its record is not beside it. */
-static bool
-read_seed (const char *adapter, int64_t *seed)
+/* The seed of the run that a module folder belongs to; *found is false where the run's record is not beside it. */
+static adamix_err
+read_seed (const char *adapter, bool *found, int64_t *seed)
 {
+  adamix_err err = ADAMIX_OK;
   char *folder = NULL, *file = NULL, *path = NULL;
   json_t *run = NULL;
-  bool found = false;
-  if (adamix_adapter_locate (adapter, true, &folder, &file) == ADAMIX_OK &&
-      adamix_path_join (&path, folder, "../run.json") == ADAMIX_OK && adamix_path_exists (path) &&
-      adamix_json_load (&run, path) == ADAMIX_OK) {
-    const json_t *value = json_object_get (json_object_get (run, "config"), "seed");
-    found = json_is_integer (value);
-    *seed = json_integer_value (value);
-  }
+  *found = false;
+  ADAMIX_TRY (adamix_adapter_locate (adapter, true, &folder, &file));
+  ADAMIX_TRY (adamix_path_join (&path, folder, "../run.json"));
+  if (!adamix_path_exists (path)) goto done;
+  ADAMIX_TRY (adamix_json_load (&run, path));
+  const json_t *value = json_object_get (json_object_get (run, "config"), "seed");
+  *found = json_is_integer (value);
+  *seed = json_integer_value (value);
+done:
   json_decref (run);
   free (path);
   free (file);
   free (folder);
-  return found;
+  return err;
 }
 
 static adamix_err
@@ -56,8 +58,8 @@ compare_weights (eval_diversity_study *s, const evaluator *e, const eval_config 
   adamix_err err = ADAMIX_OK;
   adamix_module initial = { 0 };
   const adamix_adapter_config *config = &e->config[EVAL_EXPERTS];
-  int64_t seed;
-  s->changes = read_seed (c->adapter, &seed);
+  int64_t seed = 0;
+  ADAMIX_TRY (read_seed (c->adapter, &s->changes, &seed));
   if (s->changes) {
     ADAMIX_TRY (adamix_module_create (&initial, e->model, &config->shape, config->pool, adamix_adapter_outputs (config),
                                       ADAMIX_INFERENCE_SEQUENCES));

@@ -2,7 +2,6 @@
  * it does not know. */
 #include "eval_uncertainty.h"
 
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -96,23 +95,50 @@ predict (eval_sample *x, adamix_comm *world, adamix_inference *inference, const 
 }
 
 static adamix_err
-judge (const eval_sample *x, eval_answers *out)
+judge_predictor (const eval_sample *x, int p, eval_answers *out)
 {
-  for (int p = 0; p < EVAL_PREDICTORS; p++) {
-    const adamix_forecast forecast = { x->n, x->classes, x->log_p[p], x->data->label };
-    ADAMIX_RETURN_IF (ADAMIX_ALLOC (out->wrong[p], x->n));
-    for (int64_t i = 0; i < x->n; i++) out->wrong[p][i] = x->predicted[p][i] != x->data->label[i];
-    out->accuracy[p] = 1 - adamix_metric_disagreement (x->n, x->predicted[p], x->data->label);
-    out->nll[p] = adamix_metric_nll (&forecast);
-    out->brier[p] = adamix_metric_brier (&forecast);
-    adamix_metric_reliability (&forecast, &out->reliability[p]);
-  }
-  for (int s = 0; s < EVAL_SCORES; s++) {
-    ADAMIX_RETURN_IF (ADAMIX_ALLOC (out->risk[s], x->n));
-    ADAMIX_RETURN_IF (adamix_metric_risk (x->n, x->score[s], out->wrong[eval_scores[s].predictor], out->risk[s]));
-  }
-  ADAMIX_RETURN_IF (ADAMIX_ALLOC (out->least, x->n));
-  return adamix_metric_risk (x->n, out->wrong[EVAL_OF_ENSEMBLE], out->wrong[EVAL_OF_ENSEMBLE], out->least);
+  const adamix_forecast forecast = { x->n, x->classes, x->log_p[p], x->data->label };
+  ADAMIX_RETURN_IF (ADAMIX_ALLOC (out->wrong[p], x->n));
+  for (int64_t i = 0; i < x->n; i++) out->wrong[p][i] = x->predicted[p][i] != x->data->label[i];
+  out->accuracy[p] = 1 - adamix_metric_disagreement (x->n, x->predicted[p], x->data->label);
+  out->nll[p] = adamix_metric_nll (&forecast);
+  out->brier[p] = adamix_metric_brier (&forecast);
+  adamix_metric_reliability (&forecast, &out->reliability[p]);
+  return ADAMIX_OK;
+}
+
+/* Does `score` tell errors? */
+static adamix_err
+find_errors (const double *score, const double *wrong, int64_t n, double *auroc)
+{
+  double *part;
+  int64_t right = 0, errors = 0;
+  ADAMIX_RETURN_IF (ADAMIX_ALLOC (part, n));
+  for (int64_t i = 0; i < n; i++) part[wrong[i] > 0 ? n - ++errors : right++] = score[i];
+  const adamix_err err = adamix_metric_auroc (part, right, part + right, errors, auroc);
+  free (part);
+  return err;
+}
+
+static adamix_err
+judge_score (const eval_study *s, int k, eval_answers *out)
+{
+  const eval_sample *x = &s->known;
+  const double *score = x->score[k], *wrong = out->wrong[eval_scores[k].predictor];
+  ADAMIX_RETURN_IF (ADAMIX_ALLOC (out->risk[k], x->n));
+  ADAMIX_RETURN_IF (adamix_metric_risk (x->n, score, wrong, out->risk[k]));
+  ADAMIX_RETURN_IF (find_errors (score, wrong, x->n, &out->errors_auroc[k]));
+  return adamix_metric_auroc (score, x->n, s->foreign.score[k], s->foreign.n, &out->ood_auroc[k]);
+}
+
+static adamix_err
+judge (const eval_study *s, eval_answers *out)
+{
+  const int64_t n = s->known.n;
+  for (int p = 0; p < EVAL_PREDICTORS; p++) ADAMIX_RETURN_IF (judge_predictor (&s->known, p, out));
+  for (int k = 0; k < EVAL_SCORES; k++) ADAMIX_RETURN_IF (judge_score (s, k, out));
+  ADAMIX_RETURN_IF (ADAMIX_ALLOC (out->least, n));
+  return adamix_metric_risk (n, out->wrong[EVAL_OF_ENSEMBLE], out->wrong[EVAL_OF_ENSEMBLE], out->least);
 }
 
 static void
@@ -131,27 +157,6 @@ mean (const double *x, int64_t n)
   double sum = 0;
   for (int64_t i = 0; i < n; i++) sum += x[i];
   return sum / (double) n;
-}
-
-/* How well a score tells errors from right answers. */
-static double
-errors_auroc (const eval_study *s, int score)
-{
-  double *part, result = NAN;
-  const double *wrong = s->answers.wrong[eval_scores[score].predictor];
-  const int64_t n = s->known.n;
-  int64_t right = 0, errors = 0;
-  if (ADAMIX_ALLOC (part, n)) return NAN;
-  for (int64_t i = 0; i < n; i++) part[wrong[i] > 0 ? n - ++errors : right++] = s->known.score[score][i];
-  result = adamix_metric_auroc (part, right, part + right, errors);
-  free (part);
-  return result;
-}
-
-static double
-foreign_auroc (const eval_study *s, int score)
-{
-  return adamix_metric_auroc (s->known.score[score], s->known.n, s->foreign.score[score], s->foreign.n);
 }
 
 static const char *
@@ -174,8 +179,8 @@ print (const eval_study *s)
   if (s->foreign.n) printf (" %12s", "OOD AUROC");
   putchar ('\n');
   for (int k = 0; k < EVAL_SCORES; k++) {
-    printf ("%-20s %12.4f %12.4f", eval_scores[k].text, errors_auroc (s, k), mean (a->risk[k], s->known.n));
-    if (s->foreign.n) printf (" %12.4f", foreign_auroc (s, k));
+    printf ("%-20s %12.4f %12.4f", eval_scores[k].text, a->errors_auroc[k], mean (a->risk[k], s->known.n));
+    if (s->foreign.n) printf (" %12.4f", s->answers.ood_auroc[k]);
     putchar ('\n');
   }
   printf ("%-20s %12s %12.4f\n", "errors known", "", mean (a->least, s->known.n));
@@ -218,11 +223,11 @@ score_json (const eval_study *s, int k)
 {
   json_t *json = json_pack ("{s:s}", "predictor", eval_predictors[eval_scores[k].predictor]);
   put (&json, "mean", mean (s->known.score[k], s->known.n));
-  put (&json, "errors_auroc", errors_auroc (s, k));
+  put (&json, "errors_auroc", s->answers.errors_auroc[k]);
   put (&json, "aurc", mean (s->answers.risk[k], s->known.n));
   if (!s->foreign.n) return json;
   put (&json, "ood_mean", mean (s->foreign.score[k], s->foreign.n));
-  put (&json, "ood_auroc", foreign_auroc (s, k));
+  put (&json, "ood_auroc", s->answers.ood_auroc[k]);
   return json;
 }
 
@@ -270,7 +275,7 @@ done:
 static adamix_err
 conclude (eval_study *s, const eval_config *c, const eval_report *report)
 {
-  ADAMIX_RETURN_IF (judge (&s->known, &s->answers));
+  ADAMIX_RETURN_IF (judge (s, &s->answers));
   print (s);
   if (!report->folder) return ADAMIX_OK;
   ADAMIX_RETURN_IF (eval_report_json (report, "uncertainty.json", study_json (s, c->seed)));

@@ -32,6 +32,8 @@ typedef struct eval_answers {
   adamix_reliability reliability[EVAL_PREDICTORS];
   double *risk[EVAL_SCORES]; /* [n], over coverage */
   double *least;             /* [n], were the ensemble's errors known beforehand */
+  /* How well a score tells errors from right answers, and texts from elsewhere from those of the task; AUROC. */
+  double errors_auroc[EVAL_SCORES], ood_auroc[EVAL_SCORES];
 } eval_answers;
 
 typedef struct eval_study {

@@ -80,8 +80,9 @@ void adamix_metric_reliability (const adamix_forecast *forecast, adamix_reliabil
 void adamix_metric_entropy (int64_t n, int64_t classes, const double *log_p, double *out);
 /* What a draw tells of an example (BALD):  I_i = H (mean_s p_is) - mean_s H (p_is), at least 0.  out may be either one. */
 void adamix_metric_information (int64_t n, const double *predictive, const double *expected, double *out);
-/* The chance that a positive has the higher score, half for equal ones; NaN without both, with a NaN, or without memory. */
-double adamix_metric_auroc (const double *negative, int64_t negatives, const double *positive, int64_t positives);
+/* *out = the chance that a positive has the higher score, half for equal ones; NaN without both or with a NaN.  Errors: ENOMEM. */
+adamix_err adamix_metric_auroc (const double *negative, int64_t negatives, const double *positive, int64_t positives,
+                                double *out);
 /* Selective prediction (Geifman and El-Yaniv 2017): risk[k - 1] = the error rate of the k examples with the lowest score;
  * equal scores share their errors evenly.  wrong[i] is 1 for an error, else 0.  The mean of risk [n] is the area under the
  * curve; with `wrong` as the score it is the least that there can be.  Errors: ENOMEM. */

@@ -33,21 +33,25 @@ mann_whitney (const double *rank, int64_t negatives, int64_t positives)
   return (sum - n * (n + 1) / 2) / (m * n);
 }
 
-double
-adamix_metric_auroc (const double *negative, int64_t negatives, const double *positive, int64_t positives)
+adamix_err
+adamix_metric_auroc (const double *negative, int64_t negatives, const double *positive, int64_t positives, double *out)
 {
-  double result = NAN, *score = NULL, *rank = NULL;
+  adamix_err err = ADAMIX_OK;
+  double *score = NULL, *rank = NULL;
   const int64_t n = negatives + positives;
-  if (negatives == 0 || positives == 0) return NAN;
-  if (adamix_metric_has_nan (negative, negatives) || adamix_metric_has_nan (positive, positives)) return NAN;
-  if (ADAMIX_ALLOC (score, n) == ADAMIX_OK && ADAMIX_ALLOC (rank, n) == ADAMIX_OK) {
-    memcpy (score, negative, (size_t) negatives * sizeof *score);
-    memcpy (score + negatives, positive, (size_t) positives * sizeof *score);
-    if (adamix_metric_rank (score, n, rank) == ADAMIX_OK) result = mann_whitney (rank, negatives, positives);
-  }
+  *out = NAN;
+  if (negatives == 0 || positives == 0) return ADAMIX_OK;
+  if (adamix_metric_has_nan (negative, negatives) || adamix_metric_has_nan (positive, positives)) return ADAMIX_OK;
+  ADAMIX_TRY (ADAMIX_ALLOC (score, n));
+  ADAMIX_TRY (ADAMIX_ALLOC (rank, n));
+  memcpy (score, negative, (size_t) negatives * sizeof *score);
+  memcpy (score + negatives, positive, (size_t) positives * sizeof *score);
+  ADAMIX_TRY (adamix_metric_rank (score, n, rank));
+  *out = mann_whitney (rank, negatives, positives);
+done:
   free (rank);
   free (score);
-  return result;
+  return err;
 }
 
 adamix_err
