@@ -95,14 +95,14 @@ probe_destroy (probe *p)
   for (int m = 0; m < EVAL_MODULES; m++) adamix_inference_destroy (&p->inference[m]);
 }
 
-/* Texts first .. first + n - 1. */
+/* Texts first .. first + n - 1 of the sample, which is spread evenly over the data: files are often sorted by class. */
 static adamix_err
 ask (probe *p, const evaluator *e, int64_t first, int64_t n)
 {
   adamix_inference *merged = &p->inference[EVAL_MERGED];
   adamix_batch *batch = &merged->batch;
   int64_t chosen[ADAMIX_INFERENCE_SEQUENCES];
-  for (int64_t i = 0; i < n; i++) chosen[i] = first + i;
+  for (int64_t i = 0; i < n; i++) chosen[i] = (first + i) * e->dataset.examples / p->texts;
   adamix_batch_pack (batch, &e->dataset, chosen, n);
   for (int64_t i = 0; i < n; i++)
     for (int64_t row = batch->offset[i]; row < batch->offset[i + 1]; row++) p->text[row] = first + i;
