@@ -53,5 +53,8 @@ adamix_err eval_diversity_outputs (eval_diversity_study *study, evaluator *evalu
 adamix_err eval_diversity_draw (const eval_diversity_study *study, const eval_report *report);
 /* "no barrier: ..." or how high it is, into text. */
 void eval_line_verdict (const eval_line *line, char *text, size_t size);
+/* The tables on standard output, and all numbers; new reference, NULL without memory.  Local. */
+void eval_diversity_print (const eval_diversity_study *study);
+json_t *eval_diversity_json (const eval_diversity_study *study);
 
 #endif

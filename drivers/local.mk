@@ -17,6 +17,7 @@ adamix_SOURCES = \
   %D%/eval_diversity.h \
   %D%/eval_diversity_draw.c \
   %D%/eval_diversity_outputs.c \
+  %D%/eval_diversity_print.c \
   %D%/eval_diversity_weights.c \
   %D%/eval_modes.c \
   %D%/eval_open.c \
@@ -24,6 +25,7 @@ adamix_SOURCES = \
   %D%/eval_uncertainty.c \
   %D%/eval_uncertainty.h \
   %D%/eval_uncertainty_draw.c \
+  %D%/eval_uncertainty_print.c \
   %D%/inspect.c \
   %D%/inspect_memory.c \
   %D%/main.c \
