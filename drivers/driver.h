@@ -15,6 +15,7 @@ typedef struct driver_command {
 int driver_train (const driver_command *self, int argc, char **argv);
 int driver_eval (const driver_command *self, int argc, char **argv);
 int driver_predict (const driver_command *self, int argc, char **argv);
+int driver_merge (const driver_command *self, int argc, char **argv);
 int driver_inspect (const driver_command *self, int argc, char **argv);
 int driver_encode (const driver_command *self, int argc, char **argv);
 int driver_bench (const driver_command *self, int argc, char **argv);

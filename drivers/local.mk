@@ -29,6 +29,7 @@ adamix_SOURCES = \
   %D%/inspect.c \
   %D%/inspect_memory.c \
   %D%/main.c \
+  %D%/merge.c \
   %D%/predict.c \
   %D%/session.c \
   %D%/train.c \

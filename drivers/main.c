@@ -10,6 +10,8 @@ static const driver_command commands[] = {
     driver_eval },
   { "predict", "--model DIR --adapter DIR [--input FILE] [--output FILE]",
     "a line of text in (a pair by tab), a line of JSON out", driver_predict },
+  { "merge", "--run DIR [--merge METHOD|all] [--output DIR] [options]",
+    "merge the experts of a finished run once more, and tell what it gives", driver_merge },
   { "inspect", "PATH [--json] [--memory [--ranks N] [options of train]]",
     "what a model, run, module or safetensors file holds, how far a run is, what memory a training takes",
     driver_inspect },

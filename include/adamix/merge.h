@@ -19,11 +19,17 @@ typedef struct adamix_merge_args {
   uint64_t seed;              /* of what dare drops */
 } adamix_merge_args;
 
+/* What a method reads beside the experts: a set of bits. */
+typedef enum adamix_merge_reads {
+  ADAMIX_MERGE_WEIGHTS = 1, /* args->weight */
+  ADAMIX_MERGE_INITIAL = 2  /* args->initial */
+} adamix_merge_reads;
+
 /* A row of the table of merge methods. */
 typedef struct adamix_merge_method {
   const char *name;
   const char *help;
-  bool initial;   /* reads args->initial */
+  unsigned reads; /* adamix_merge_reads */
   double density; /* its own; 0: it keeps all */
   /* Of the module that a bank of `shape` merges into: one expert, nothing shared. */
   adamix_bank_shape (*shape) (const adamix_bank_shape *shape);
@@ -41,6 +47,8 @@ typedef struct adamix_merge_method {
  *   concat     one module whose output is the mean of the modules' outputs over all pairs of a Down and an Up: the C Downs below
  *              each other, bottleneck C R, and C times the mean Up over C.  With a shared Down that is average. */
 const adamix_merge_method *adamix_merge_method_find (const char *name);
+/* The whole table.  View. */
+const adamix_merge_method *adamix_merge_methods (int *count);
 
 /* The shape of a module that is as large as one expert. */
 adamix_bank_shape adamix_merge_shape (const adamix_bank_shape *shape);

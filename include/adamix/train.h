@@ -77,6 +77,9 @@ adamix_err adamix_recipe_apply (adamix_options *options, const char *name);
 adamix_err adamix_train_config_weights (const adamix_train_config *config, double **out);
 /* Contradictions and missing options: EUSAGE naming them.  Resolves the default learning rate. */
 adamix_err adamix_train_config_check (adamix_train_config *config, const adamix_options *options);
+/* Set the options that the run in a folder was made with (source FILE), less those of the process and of its merge.
+ * Errors: EIO, EFORMAT, EUSAGE naming run.json. */
+adamix_err adamix_train_config_recall (adamix_options *options, const char *run);
 /* The task of a configuration: a row of the table, or own data.  Errors: EUSAGE. */
 adamix_err adamix_train_config_task (const adamix_train_config *config, adamix_task *task);
 
@@ -255,6 +258,36 @@ typedef struct adamix_train_results {
  * Collective over args->world. */
 adamix_err adamix_train_run (const adamix_train_args *args, adamix_train_results *results);
 void adamix_train_results_destroy (adamix_train_results *results);
+
+/* ---- merging the experts of a finished run once more ------------------------------------------------------------------------ */
+
+#define ADAMIX_MERGE_ALL "all"
+
+typedef struct adamix_merging_args {
+  adamix_train_args train; /* config: of the run (adamix_train_config_recall), its output the run's folder */
+  const char *method; /* a row's name, or ADAMIX_MERGE_ALL: each that these options allow, in a folder of its name */
+  const char *output; /* NULL: nothing is written */
+  bool force;         /* write over a module that is there */
+} adamix_merging_args;
+
+/* What a method made of the experts, and what it took. */
+typedef struct adamix_merging_result {
+  const char *method;
+  adamix_evaluation evaluation; /* of the dev file, else of the test file; without examples: the run has neither */
+  int64_t parameters;           /* of the module, less its head */
+  double seconds;
+} adamix_merging_result;
+
+typedef struct adamix_merging_results {
+  adamix_merging_result *row; /* owned */
+  int64_t count;
+  char *path; /* of the file they were evaluated on; owned */
+} adamix_merging_results;
+
+/* Read RUN/experts, merge, evaluate, write module folders that eval and predict take.  All ranks return alike.  Collective
+ * over args->train.world.  Errors: EUSAGE for a run without experts or a method that cannot be; EEXIST; anything. */
+adamix_err adamix_train_merge (const adamix_merging_args *args, adamix_merging_results *out);
+void adamix_merging_results_destroy (adamix_merging_results *results);
 
 /* How far the run in a folder has come, whether or not a process is at work there. */
 typedef struct adamix_run_state {

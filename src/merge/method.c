@@ -3,12 +3,31 @@
 #include <string.h>
 
 static const adamix_merge_method methods[] = {
-  { "average", "the mean of all experts (AdaMix)", false, 0, adamix_merge_shape, adamix_merge_average },
-  { "weighted", "their mean by --merge-weights", false, 0, adamix_merge_shape, adamix_merge_weighted },
-  { "ties", "TIES-Merging of what training changed", true, 0.2, adamix_merge_shape, adamix_merge_ties },
-  { "dare", "DARE: random changes dropped, the others rescaled", true, 0.5, adamix_merge_shape, adamix_merge_dare },
-  { "concat", "the mean of the modules' outputs, in a wider module", false, 0, adamix_merge_concat_shape,
-    adamix_merge_concat },
+  { .name = "average",
+    .help = "the mean of all experts (AdaMix)",
+    .shape = adamix_merge_shape,
+    .merge = adamix_merge_average },
+  { .name = "weighted",
+    .help = "their mean by --merge-weights",
+    .reads = ADAMIX_MERGE_WEIGHTS,
+    .shape = adamix_merge_shape,
+    .merge = adamix_merge_weighted },
+  { .name = "ties",
+    .help = "TIES-Merging of what training changed",
+    .reads = ADAMIX_MERGE_INITIAL,
+    .density = 0.2,
+    .shape = adamix_merge_shape,
+    .merge = adamix_merge_ties },
+  { .name = "dare",
+    .help = "DARE: random changes dropped, the others rescaled",
+    .reads = ADAMIX_MERGE_INITIAL,
+    .density = 0.5,
+    .shape = adamix_merge_shape,
+    .merge = adamix_merge_dare },
+  { .name = "concat",
+    .help = "the mean of the modules' outputs, in a wider module",
+    .shape = adamix_merge_concat_shape,
+    .merge = adamix_merge_concat },
 };
 
 const adamix_merge_method *
@@ -17,6 +36,13 @@ adamix_merge_method_find (const char *name)
   for (size_t i = 0; i < sizeof methods / sizeof *methods; i++)
     if (strcmp (methods[i].name, name) == 0) return &methods[i];
   return NULL;
+}
+
+const adamix_merge_method *
+adamix_merge_methods (int *count)
+{
+  *count = (int) (sizeof methods / sizeof *methods);
+  return methods;
 }
 
 adamix_bank_shape

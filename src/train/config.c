@@ -301,7 +301,7 @@ check_merge (const adamix_train_config *c)
 {
   double *weights;
   const adamix_merge_method *method = adamix_merge_method_find (c->merge);
-  const bool weighted = strcmp (c->merge, "weighted") == 0;
+  const bool weighted = method->reads & ADAMIX_MERGE_WEIGHTS;
   if (weighted != (c->merge_weights != NULL))
     return adamix_err_set (ADAMIX_EUSAGE, "--merge weighted and --merge-weights W,W,... go together");
   if (c->merge_density > 0 && method->density == 0)

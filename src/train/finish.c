@@ -6,30 +6,36 @@
 
 /* ---- the modules to keep and to ship ---- */
 
+adamix_err
+adamix_run_write_module (const adamix_run *run, const char *folder, const char *file, const adamix_module *module,
+                         int64_t step)
+{
+  const char *hash;
+  ADAMIX_RETURN_IF (adamix_model_hash (run->model, &hash));
+  const adamix_adapter_config config = { .method = (char *) run->config->method,
+                                         .task = (char *) run->task.name,
+                                         .metric = (char *) run->task.metric,
+                                         .metrics = (char *) run->task.metrics,
+                                         .base_sha256 = (char *) hash,
+                                         .type = run->task.type,
+                                         .labels = run->labels,
+                                         .pool = run->pool,
+                                         .max_length = run->config->max_length,
+                                         .step = step,
+                                         .has_bank = module->has_bank,
+                                         .shape = module->shape };
+  return adamix_adapter_write (folder, file, &config, module, run->model);
+}
+
 static adamix_err
-write_modules (adamix_run *run, int64_t step)
+write_modules (const adamix_run *run, int64_t step)
 {
   adamix_err err = ADAMIX_OK;
   char *experts = NULL, *merged = NULL;
-  const char *hash;
-  ADAMIX_TRY (adamix_model_hash (run->model, &hash));
-  adamix_adapter_config config = { .method = (char *) run->config->method,
-                                   .task = (char *) run->task.name,
-                                   .metric = (char *) run->task.metric,
-                                   .metrics = (char *) run->task.metrics,
-                                   .base_sha256 = (char *) hash,
-                                   .type = run->task.type,
-                                   .labels = run->labels,
-                                   .pool = run->pool,
-                                   .max_length = run->config->max_length,
-                                   .step = step,
-                                   .has_bank = run->bank != NULL,
-                                   .shape = run->all.shape };
   ADAMIX_TRY (adamix_path_join (&experts, run->config->output, FOLDER_EXPERTS));
   ADAMIX_TRY (adamix_path_join (&merged, run->config->output, FOLDER_MERGED));
-  ADAMIX_TRY (adamix_adapter_write (experts, FILE_EXPERTS, &config, &run->all, run->model));
-  config.shape = run->merged.shape;
-  ADAMIX_TRY (adamix_adapter_write (merged, FILE_ADAPTER, &config, &run->merged, run->model));
+  ADAMIX_TRY (adamix_run_write_module (run, experts, FILE_EXPERTS, &run->all, step));
+  ADAMIX_TRY (adamix_run_write_module (run, merged, FILE_ADAPTER, &run->merged, step));
 done:
   free (merged);
   free (experts);

@@ -64,17 +64,3 @@ adamix_run_rotate (adamix_run *run, int64_t step)
   if (!err) err = adamix_run_scatter (run);
   return adamix_comm_agree (run->args->world, err);
 }
-
-adamix_err
-adamix_run_merge (adamix_run *run)
-{
-  const adamix_train_config *c = run->config;
-  adamix_params_copy (&run->all.params, run->all.params.values, &run->merged.params, run->merged.params.values);
-  if (!run->bank) return ADAMIX_OK;
-  const adamix_merge_args args = { .all = run->all.bank,
-                                   .initial = run->initial.bank,
-                                   .weight = run->merge_weight,
-                                   .density = c->merge_density > 0 ? c->merge_density : run->merge->density,
-                                   .seed = (uint64_t) c->seed };
-  return run->merge->merge (&args, run->merged.bank);
-}

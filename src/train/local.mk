@@ -9,6 +9,7 @@ libadamix_la_SOURCES += \
   %D%/inference.c \
   %D%/measure.c \
   %D%/memory.c \
+  %D%/merge.c \
   %D%/module.c \
   %D%/optimizer.c \
   %D%/plan.c \

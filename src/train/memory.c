@@ -98,7 +98,7 @@ plan_gathered (adamix_run *run)
       adamix_module_announce (&merged, run->model, modules ? &merged_shape : NULL, run->pool, run->outputs, most));
   ADAMIX_TRY (adamix_inference_measure (&evaluation, run->model, &merged, &run->evaluation));
   const size_t one = adamix_params_bytes (&all.params),
-               copies = 1 + (run->config->select == 1) + (modules && run->merge->initial);
+               copies = 1 + (run->config->select == 1) + (modules && run->merge->reads & ADAMIX_MERGE_INITIAL);
   run->memory[ADAMIX_MEMORY_GATHERED] =
       (int64_t) (copies * one + adamix_params_bytes (&merged.params) + adamix_optimizer_bytes (&all.params));
   run->memory[ADAMIX_MEMORY_EVALUATION] = (int64_t) evaluation;

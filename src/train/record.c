@@ -160,6 +160,60 @@ done:
   return err;
 }
 
+/* ---- the options of a run that was made before ---- */
+
+/* Options that say how a process works, not what the run is; and those of its merge, which may be made in other ways. */
+static const char *const own_options[] = { "threads", "precision", "gemm",         "kernels",    "activation-memory",
+                                           "resume",  "force",     "reproducible", "order-file", "routes-file" };
+
+static bool
+is_recalled (const char *name)
+{
+  bool recalled = strncmp (name, "merge", strlen ("merge")) != 0;
+  for (size_t i = 0; i < sizeof own_options / sizeof *own_options; i++)
+    recalled = recalled && strcmp (name, own_options[i]) != 0;
+  return recalled;
+}
+
+/* The text of a value in run.json, as a command line would give it; "" for null. */
+static adamix_err
+option_text (const json_t *value, char **out)
+{
+  enum { DIGITS = 17 };
+  if (json_is_string (value)) return adamix_format (out, "%s", json_string_value (value));
+  if (json_is_integer (value)) return adamix_format (out, "%lld", (long long) json_integer_value (value));
+  if (json_is_real (value)) return adamix_format (out, "%.*g", DIGITS, json_real_value (value));
+  return adamix_format (out, "%s", json_is_boolean (value) ? json_is_true (value) ? "true" : "false" : "");
+}
+
+adamix_err
+adamix_train_config_recall (adamix_options *options, const char *run)
+{
+  adamix_err err = ADAMIX_OK;
+  char *path = NULL, *text = NULL;
+  json_t *record = NULL, *value;
+  const char *name;
+  ADAMIX_TRY (adamix_path_join (&path, run, FILE_RUN_RECORD));
+  ADAMIX_TRY (adamix_json_load (&record, path));
+  json_object_foreach (json_object_get (record, "config"), name, value)
+  {
+    if (!is_recalled (name) || json_is_null (value)) continue;
+    free (text);
+    text = NULL;
+    ADAMIX_TRY (option_text (value, &text));
+    err = adamix_options_set (options, name, text, ADAMIX_SOURCE_FILE);
+    if (err) {
+      adamix_err_prefix (err, "%s", path);
+      goto done;
+    }
+  }
+done:
+  json_decref (record);
+  free (text);
+  free (path);
+  return err;
+}
+
 /* ---- metrics.jsonl ---- */
 
 /* Bytes of the lines whose step is at most `step`; -1 if the file cannot be read. */

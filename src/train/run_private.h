@@ -53,8 +53,8 @@ typedef struct adamix_run {
 
   /* The run outside of ranks. */
   adamix_module all, merged, best;
-  adamix_module initial; /* values before training, where the merge method reads them */
-  double *merge_weight;  /* [M]; NULL: equal */
+  adamix_module initial;      /* values before training, where the merge method reads them */
+  double *merge_weight;       /* [M]; NULL: equal */
   adamix_inference inference; /* of merged */
   adamix_snapshot snapshot;
   int lock;            /* of the run's folder: rank 0; -1: none */
@@ -116,9 +116,16 @@ adamix_err adamix_run_scatter (adamix_run *run);
 /* Rotation of ownership: if step `step` is made under another deal than the one in force, experts change their groups,
  * with both moments and t. */
 adamix_err adamix_run_rotate (adamix_run *run, int64_t step);
+
+/* merge.c: the merged module of run->merge, what evaluates it, and the values before training where the method reads them.  Local. */
+adamix_err adamix_run_open_merge (adamix_run *run);
+void adamix_run_close_merge (adamix_run *run);
 /* all.params.values become the merged module. */
 adamix_err adamix_run_merge (adamix_run *run);
 
+/* finish.c: a module of this run into a folder, as of step `step`.  Local: one rank does it. */
+adamix_err adamix_run_write_module (const adamix_run *run, const char *folder, const char *file,
+                                    const adamix_module *module, int64_t step);
 /* finish.c: final evaluations and the files of the finished run.  Collective over the world. */
 adamix_err adamix_run_finish (adamix_run *run, adamix_train_results *results);
 

@@ -238,26 +238,17 @@ create_buffers (adamix_run *run)
   return ADAMIX_ALLOC (run->dz, run->passes * plan->shard_sequences * run->outputs);
 }
 
-/* Modules that hold the whole run on every rank: all experts, the merged module, the best step's experts, and the values before
- * training where the merge reads them. */
+/* Modules that hold the whole run on every rank: all experts, the best step's, and the merged module. */
 static adamix_err
 create_gathered (adamix_run *run)
 {
-  adamix_bank_shape merged = run->merge->shape (&run->shape);
-  const adamix_bank_shape *all_shape = run->method->modules ? &run->shape : NULL;
-  const adamix_bank_shape *merged_shape = run->method->modules ? &merged : NULL;
+  const adamix_bank_shape *shape = run->method->modules ? &run->shape : NULL;
   const int64_t most = ADAMIX_INFERENCE_SEQUENCES;
-  ADAMIX_RETURN_IF (adamix_module_create (&run->all, run->model, all_shape, run->pool, run->outputs, most));
-  ADAMIX_RETURN_IF (adamix_module_create (&run->merged, run->model, merged_shape, run->pool, run->outputs, most));
-  ADAMIX_RETURN_IF (
-      adamix_inference_create (&run->inference, run->model, &run->compute, &run->merged, &run->evaluation));
+  ADAMIX_RETURN_IF (adamix_module_create (&run->all, run->model, shape, run->pool, run->outputs, most));
+  ADAMIX_RETURN_IF (adamix_run_open_merge (run));
   if (run->config->select == 1) {
-    ADAMIX_RETURN_IF (adamix_module_create (&run->best, run->model, all_shape, run->pool, run->outputs, most));
+    ADAMIX_RETURN_IF (adamix_module_create (&run->best, run->model, shape, run->pool, run->outputs, most));
     run->snapshot.best = &run->best;
-  }
-  if (run->bank && run->merge->initial) {
-    ADAMIX_RETURN_IF (adamix_module_create (&run->initial, run->model, all_shape, run->pool, run->outputs, most));
-    adamix_bank_initialise (run->initial.bank, (uint64_t) run->config->seed);
   }
   run->snapshot.all = &run->all;
   ADAMIX_RETURN_IF (ADAMIX_ALLOC (run->snapshot.first, run->all.params.count));
@@ -453,11 +444,9 @@ adamix_run_close (adamix_run *run)
   free (run->snapshot.steps);
   free (run->snapshot.second);
   free (run->snapshot.first);
-  adamix_inference_destroy (&run->inference);
-  adamix_module_destroy (&run->initial);
   free (run->merge_weight);
+  adamix_run_close_merge (run);
   adamix_module_destroy (&run->best);
-  adamix_module_destroy (&run->merged);
   adamix_module_destroy (&run->all);
   adamix_gradient_parts_destroy (&run->parts);
   free (run->dz);

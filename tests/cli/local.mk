@@ -10,6 +10,7 @@ cli_tests = \
   %D%/interrupt.sh \
   %D%/jobs.sh \
   %D%/memory.sh \
+  %D%/merge.sh \
   %D%/merges.sh \
   %D%/precision.sh \
   %D%/prescribed.sh \

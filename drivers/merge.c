@@ -1,0 +1,125 @@
+#include "driver.h"
+
+#include <math.h>
+#include <string.h>
+
+typedef struct merge_config {
+  const char *run, *merge, *output;
+  bool force;
+  adamix_train_config train; /* of it, the rows of train_rows */
+} merge_config;
+
+#define AT(member) offsetof (merge_config, member)
+static const adamix_option own_rows[] = {
+  { "run", ADAMIX_OPTION_STRING, AT (run), NULL, NULL, 0, 0, "DIR", "folder of a finished run" },
+  { "merge", ADAMIX_OPTION_STRING, AT (merge), "average", NULL, 0, 0, "METHOD",
+    "a method of train's --merge; all: each that these options allow" },
+  { "output", ADAMIX_OPTION_STRING, AT (output), NULL, NULL, 0, 0, "DIR",
+    "folder for the module, or with all for a folder a method; none: only the table is printed" },
+  { "force", ADAMIX_OPTION_FLAG, AT (force), "false", NULL, 0, 0, NULL, "write over a module in --output" },
+};
+#define OWN_ROWS ((int) (sizeof own_rows / sizeof *own_rows))
+
+/* Those of the run, unless they are given here; and those of the merge and of this process. */
+static const char *const train_rows[] = { "merge-weights", "merge-density", "model",     "data",
+                                          "train-file",    "dev-file",      "test-file", "precision",
+                                          "gemm",          "kernels",       "threads" };
+#define TRAIN_ROWS ((int) (sizeof train_rows / sizeof *train_rows))
+
+static void
+fill_table (adamix_option table[OWN_ROWS + TRAIN_ROWS])
+{
+  memcpy (table, own_rows, sizeof own_rows);
+  driver_train_rows (table + OWN_ROWS, train_rows, TRAIN_ROWS, AT (train));
+}
+
+/* With `all` each method takes what it has a use for, so they are not checked against one method. */
+static bool
+is_for_all (const merge_config *c, const char *name)
+{
+  return strcmp (c->merge, ADAMIX_MERGE_ALL) == 0 && strncmp (name, "merge", strlen ("merge")) == 0;
+}
+
+/* The options of the run, and over them those that are given here. */
+static adamix_err
+recall (adamix_options **out, const adamix_options *given, const merge_config *c, adamix_train_config *config)
+{
+  int count;
+  const adamix_option *table = adamix_train_options (&count);
+  ADAMIX_RETURN_IF (adamix_options_create (out, table, count));
+  ADAMIX_RETURN_IF (adamix_train_config_recall (*out, c->run));
+  for (int i = 0; i < TRAIN_ROWS; i++)
+    if (adamix_options_source (given, train_rows[i]) == ADAMIX_SOURCE_COMMAND_LINE && !is_for_all (c, train_rows[i]))
+      ADAMIX_RETURN_IF (adamix_options_set (*out, train_rows[i], adamix_options_value (given, train_rows[i]),
+                                            ADAMIX_SOURCE_COMMAND_LINE));
+  if (!is_for_all (c, "merge"))
+    ADAMIX_RETURN_IF (adamix_options_set (*out, "merge", c->merge, ADAMIX_SOURCE_COMMAND_LINE));
+  ADAMIX_RETURN_IF (adamix_options_set (*out, "output", c->run, ADAMIX_SOURCE_COMMAND_LINE));
+  ADAMIX_RETURN_IF (adamix_options_store (*out, config));
+  ADAMIX_RETURN_IF (adamix_train_config_check (config, *out));
+  if (!is_for_all (c, "merge")) return ADAMIX_OK;
+  config->merge_weights = c->train.merge_weights;
+  config->merge_density = c->train.merge_density;
+  return ADAMIX_OK;
+}
+
+static void
+print_table (const adamix_merging_results *r)
+{
+  const adamix_evaluation *first = &r->row[0].evaluation;
+  if (r->path) printf ("%s: %lld examples", r->path, (long long) first->examples);
+  if (r->path && isfinite (first->majority)) printf (", majority class %.4f", first->majority);
+  printf ("%s%-16s", r->path ? "\n" : "", "merge");
+  for (int64_t i = 0; i < first->metrics; i++) printf (" %20s", first->name[i]);
+  printf (" %9s %12s %9s\n", "loss", "parameters", "seconds");
+  for (int64_t m = 0; m < r->count; m++) {
+    const adamix_evaluation *e = &r->row[m].evaluation;
+    printf ("%-16s", r->row[m].method);
+    for (int64_t i = 0; i < e->metrics; i++) printf (" %20.4f", e->value[i]);
+    printf (" %9.4f %12lld %9.2f\n", r->path ? e->loss : NAN, (long long) r->row[m].parameters, r->row[m].seconds);
+  }
+}
+
+typedef struct merge_options {
+  adamix_options *given, *run;
+} merge_options;
+
+static adamix_err
+parse (const driver_command *self, merge_options *options, const adamix_option *table, int argc, char **argv,
+       merge_config *config, adamix_train_config *run)
+{
+  ADAMIX_RETURN_IF (driver_parse (&options->given, table, OWN_ROWS + TRAIN_ROWS, argc, argv, config));
+  ADAMIX_RETURN_IF (driver_require (self, "run", config->run));
+  return recall (&options->run, options->given, config, run);
+}
+
+int
+driver_merge (const driver_command *self, int argc, char **argv)
+{
+  adamix_err err = ADAMIX_OK;
+  driver_session session;
+  adamix_option table[OWN_ROWS + TRAIN_ROWS];
+  merge_config config = { 0 };
+  merge_options options = { 0 };
+  adamix_train_config run;
+  adamix_merging_results results = { 0 };
+  fill_table (table);
+  if (driver_help (self, table, OWN_ROWS + TRAIN_ROWS, argc, argv)) return 0;
+  ADAMIX_TRY (driver_session_start (&session, true));
+  ADAMIX_TRY (adamix_comm_agree (&session.world, parse (self, &options, table, argc, argv, &config, &run)));
+  const adamix_merging_args args = { .train = { .config = &run,
+                                                .options = options.run,
+                                                .world = &session.world,
+                                                .log = driver_session_log (&session),
+                                                .threads = run.threads ? (int) run.threads : session.cores },
+                                     .method = config.merge,
+                                     .output = config.output,
+                                     .force = config.force };
+  ADAMIX_TRY (adamix_train_merge (&args, &results));
+  if (session.world.rank == 0) print_table (&results);
+done:
+  adamix_merging_results_destroy (&results);
+  adamix_options_destroy (options.run);
+  adamix_options_destroy (options.given);
+  return driver_session_end (&session, err);
+}

@@ -1,0 +1,237 @@
+#include "train/run_private.h"
+
+#include <string.h>
+
+/* ---- one merge of a run ---- */
+
+adamix_err
+adamix_run_open_merge (adamix_run *run)
+{
+  const bool modules = run->method->modules;
+  const adamix_bank_shape shape = run->merge->shape (&run->shape);
+  const int64_t most = ADAMIX_INFERENCE_SEQUENCES;
+  ADAMIX_RETURN_IF (
+      adamix_module_create (&run->merged, run->model, modules ? &shape : NULL, run->pool, run->outputs, most));
+  ADAMIX_RETURN_IF (
+      adamix_inference_create (&run->inference, run->model, &run->compute, &run->merged, &run->evaluation));
+  if (!modules || !(run->merge->reads & ADAMIX_MERGE_INITIAL)) return ADAMIX_OK;
+  ADAMIX_RETURN_IF (adamix_module_create (&run->initial, run->model, &run->shape, run->pool, run->outputs, most));
+  adamix_bank_initialise (run->initial.bank, (uint64_t) run->config->seed);
+  return ADAMIX_OK;
+}
+
+void
+adamix_run_close_merge (adamix_run *run)
+{
+  adamix_module_destroy (&run->initial);
+  adamix_inference_destroy (&run->inference);
+  adamix_module_destroy (&run->merged);
+}
+
+adamix_err
+adamix_run_merge (adamix_run *run)
+{
+  const adamix_train_config *c = run->config;
+  adamix_params_copy (&run->all.params, run->all.params.values, &run->merged.params, run->merged.params.values);
+  if (!run->all.bank) return ADAMIX_OK;
+  const adamix_merge_args args = { .all = run->all.bank,
+                                   .initial = run->initial.bank,
+                                   .weight = run->merge_weight,
+                                   .density = c->merge_density > 0 ? c->merge_density : run->merge->density,
+                                   .seed = (uint64_t) c->seed };
+  return run->merge->merge (&args, run->merged.bank);
+}
+
+/* ---- a finished run ---- */
+
+typedef struct merging {
+  const adamix_merging_args *args;
+  adamix_run run;
+  adamix_adapter_config experts; /* of the folder with all of them */
+  char *folder;                  /* that folder */
+  const adamix_dataset *dataset; /* what the modules are evaluated on */
+} merging;
+
+/* The labels of the experts' head, so that those of other files are told by file and line. */
+static adamix_err
+find_experts (merging *m)
+{
+  const char *run = m->args->train.config->output;
+  char *file = NULL;
+  ADAMIX_RETURN_IF (adamix_format (&m->folder, "%s/" FOLDER_EXPERTS, run));
+  ADAMIX_RETURN_IF (adamix_path_join (&file, m->folder, FILE_EXPERTS));
+  const bool there = adamix_path_exists (file);
+  free (file);
+  if (!there)
+    return adamix_err_set (
+        ADAMIX_EUSAGE, "--run %s: there is no " FOLDER_EXPERTS "/" FILE_EXPERTS "; give the folder of a finished run",
+        run);
+  ADAMIX_RETURN_IF (adamix_adapter_read_config (&m->experts, m->folder));
+  if (!m->experts.has_bank)
+    return adamix_err_set (ADAMIX_EUSAGE, "--run %s: a run of --method %s has no experts to merge", run,
+                           m->experts.method);
+  m->run.labels = m->experts.labels;
+  m->experts.labels = (adamix_labels){ 0 };
+  return ADAMIX_OK;
+}
+
+/* The experts of the run's folder are as many and as large as the run's options say. */
+static adamix_err
+read_experts (merging *m)
+{
+  adamix_err err = ADAMIX_OK;
+  adamix_run *run = &m->run;
+  adamix_adapter_config_destroy (&m->experts);
+  ADAMIX_TRY (adamix_adapter_open (&m->experts, &run->all, m->folder, true, run->model, ADAMIX_INFERENCE_SEQUENCES));
+  const adamix_bank_shape *stored = &run->all.shape, *told = &run->shape;
+  if (stored->layers != told->layers || stored->hidden != told->hidden || stored->bottleneck != told->bottleneck ||
+      stored->experts != told->experts || (stored->experts > 1 && stored->share != told->share))
+    ADAMIX_TRY (adamix_err_set (ADAMIX_EFORMAT,
+                                "%s holds %lld experts of rank %lld, but " FILE_RUN_RECORD
+                                " beside it tells of %lld of rank %lld: it is not of this run",
+                                m->folder, (long long) stored->experts, (long long) stored->bottleneck,
+                                (long long) told->experts, (long long) told->bottleneck));
+  const adamix_split split = run->data[ADAMIX_SPLIT_DEV].examples ? ADAMIX_SPLIT_DEV : ADAMIX_SPLIT_TEST;
+  m->dataset = &run->data[split];
+  run->evaluation = adamix_inference_fit ((adamix_inference_size){ 0 }, m->dataset);
+done:
+  return err;
+}
+
+static adamix_err
+open_run (merging *m)
+{
+  adamix_run *run = &m->run;
+  const adamix_train_config *c = run->config;
+  adamix_comm *world = run->args->world;
+  ADAMIX_RETURN_IF (adamix_compute_agree (&run->compute, world, c->gemm, c->precision, c->kernels, run->args->threads));
+  adamix_err err = find_experts (m);
+  if (!err) err = adamix_run_open_inputs (run);
+  ADAMIX_RETURN_IF (adamix_comm_agree (world, err));
+  ADAMIX_RETURN_IF (adamix_model_pack_node (run->model, world, false));
+  return adamix_comm_agree (world, read_experts (m));
+}
+
+/* The folder of a method's module: the output itself, or one of the method's name in it. */
+static adamix_err
+folder_of (const merging *m, const adamix_merge_method *method, char **out)
+{
+  const char *output = m->args->output;
+  if (strcmp (m->args->method, ADAMIX_MERGE_ALL) == 0) return adamix_path_join (out, output, method->name);
+  return adamix_format (out, "%s", output);
+}
+
+static adamix_err
+check_folder (const merging *m, const adamix_merge_method *method)
+{
+  char *folder = NULL, *config = NULL;
+  if (!m->args->output || m->args->force) return ADAMIX_OK;
+  adamix_err err = folder_of (m, method, &folder);
+  if (!err) err = adamix_path_join (&config, folder, FILE_ADAPTER_CONFIG);
+  if (!err && adamix_path_exists (config))
+    err = adamix_err_set (
+        ADAMIX_EEXIST, "--output %s already holds a module; give another folder, or --force to write over it", folder);
+  free (config);
+  free (folder);
+  return err;
+}
+
+static adamix_err
+write_merged (const merging *m)
+{
+  char *folder = NULL;
+  if (!m->args->output) return ADAMIX_OK;
+  adamix_err err = folder_of (m, m->run.merge, &folder);
+  if (!err) err = adamix_run_write_module (&m->run, folder, FILE_ADAPTER, &m->run.merged, m->experts.step);
+  free (folder);
+  return err;
+}
+
+static adamix_err
+make (merging *m, adamix_merging_result *out)
+{
+  adamix_run *run = &m->run;
+  adamix_comm *world = run->args->world;
+  const adamix_inference_route merged = { 0 };
+  ADAMIX_RETURN_IF (adamix_comm_agree (world, adamix_run_open_merge (run)));
+  const double start = adamix_clock ();
+  ADAMIX_RETURN_IF (adamix_run_merge (run));
+  out->seconds = adamix_clock () - start;
+  out->method = run->merge->name;
+  out->parameters = adamix_bank_trainable_parameters (&run->merged.shape);
+  if (m->dataset->examples)
+    ADAMIX_RETURN_IF (
+        adamix_evaluate (world, &run->inference, m->dataset, run->task.metrics, &merged, &out->evaluation, NULL));
+  return adamix_comm_agree (world, world->rank == 0 ? write_merged (m) : ADAMIX_OK);
+}
+
+/* Of the methods that ADAMIX_MERGE_ALL stands for, those that the options allow. */
+static bool
+is_wanted (const merging *m, const adamix_merge_method *method)
+{
+  const adamix_train_config *c = m->run.config;
+  if (strcmp (m->args->method, ADAMIX_MERGE_ALL) != 0) return strcmp (m->args->method, method->name) == 0;
+  return !(method->reads & ADAMIX_MERGE_WEIGHTS) || c->merge_weights;
+}
+
+static adamix_err
+choose (merging *m, const adamix_merge_method **chosen, int64_t *count)
+{
+  int methods;
+  const adamix_merge_method *method = adamix_merge_methods (&methods);
+  for (int i = 0; i < methods; i++)
+    if (is_wanted (m, &method[i])) chosen[(*count)++] = &method[i];
+  for (int64_t i = 0; i < *count; i++) ADAMIX_RETURN_IF (check_folder (m, chosen[i]));
+  return ADAMIX_OK;
+}
+
+static adamix_err
+merge_chosen (merging *m, adamix_merging_results *out)
+{
+  adamix_err err = ADAMIX_OK;
+  int methods;
+  const adamix_merge_method **chosen = NULL;
+  adamix_comm *world = m->run.args->world;
+  adamix_merge_methods (&methods);
+  err = ADAMIX_ALLOC (chosen, methods);
+  if (!err) err = ADAMIX_ALLOC (out->row, methods);
+  if (!err) err = choose (m, chosen, &out->count);
+  ADAMIX_TRY (adamix_comm_agree (world, err));
+  for (int64_t i = 0; i < out->count; i++) {
+    m->run.merge = chosen[i];
+    err = make (m, &out->row[i]);
+    adamix_run_close_merge (&m->run);
+    if (err) goto done;
+  }
+  if (m->dataset->examples) err = adamix_format (&out->path, "%s", m->dataset->path);
+  ADAMIX_TRY (adamix_comm_agree (world, err));
+done:
+  free (chosen);
+  return err;
+}
+
+adamix_err
+adamix_train_merge (const adamix_merging_args *args, adamix_merging_results *out)
+{
+  adamix_err err = ADAMIX_OK;
+  merging m = { .args = args };
+  *out = (adamix_merging_results){ 0 };
+  adamix_run_begin (&m.run, &args->train);
+  ADAMIX_TRY (open_run (&m));
+  ADAMIX_TRY (merge_chosen (&m, out));
+done:
+  adamix_run_close (&m.run);
+  adamix_adapter_config_destroy (&m.experts);
+  free (m.folder);
+  if (err) adamix_merging_results_destroy (out);
+  return err;
+}
+
+void
+adamix_merging_results_destroy (adamix_merging_results *results)
+{
+  if (!results) return;
+  free (results->path);
+  free (results->row);
+  *results = (adamix_merging_results){ 0 };
+}

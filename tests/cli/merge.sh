@@ -1,0 +1,86 @@
+#!/usr/bin/env bash
+# `adamix merge`: the experts of a finished run become the module that training itself would have made of them.
+. "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/data.sh"
+
+common=("${base[@]}" --max-steps 12 --eval-every never --save-every never --experts 3 --share none --seed 7)
+declare -A options=([average]="" [weighted]="--merge-weights 1,2,0.5" [ties]="--merge-density 0.4" [dare]="" [concat]="")
+run train "${common[@]}" --output "$scratch/run"
+expect_exit 0 "train"
+
+for method in "${!options[@]}"; do
+  # shellcheck disable=SC2086 # one word for each option
+  run train "${common[@]}" --merge "$method" ${options[$method]} --output "$scratch/$method"
+  expect_exit 0 "train --merge $method"
+  # shellcheck disable=SC2086
+  run merge --run "$scratch/run" --merge "$method" ${options[$method]} --threads 1 --output "$scratch/again/$method"
+  expect_exit 0 "$method"
+  expect_stdout "^$method .* $(field "$scratch/$method/all_results.json" merged_parameters) " "$method"
+  for file in adapter.safetensors adamix_config.json; do
+    expect "$method: $file is that of train --merge" cmp "$scratch/$method/merged/$file" "$scratch/again/$method/$file"
+  done
+done
+
+run eval --model "$tiny" --adapter "$scratch/again/dare" --file "$scratch/dev.tsv" --output "$scratch/dare.json"
+expect_exit 0 "eval of a module that was merged again"
+loss=$(printf %.4f "$(field "$scratch/dare.json" eval_loss)")
+echo "the cat sat on the mat" > "$scratch/line"
+run predict --model "$tiny" --adapter "$scratch/again/dare" --input "$scratch/line"
+expect_exit 0 "predict with a module that was merged again"
+
+run_ranks 2 merge --run "$scratch/run" --merge all --merge-weights 1,2,0.5 --threads 1 --output "$scratch/all"
+expect_exit 0 "all on two ranks"
+expect_stdout "dev.tsv: 40 examples" "all on two ranks"
+expect_stdout "^dare .* $loss " "all on two ranks: the loss of eval"
+for method in average weighted dare concat; do
+  run merge --run "$scratch/run" --merge "$method" --threads 1 ${options[$method]:+${options[$method]}} --output "$scratch/one/$method"
+done
+for method in average dare concat; do
+  expect "$method: two ranks are one" cmp "$scratch/all/$method/adapter.safetensors" "$scratch/one/$method/adapter.safetensors"
+done
+run merge --run "$scratch/run" --merge all --threads 1
+expect_exit 0 "all without an output"
+expect "all without weights leaves weighted out" [ "$(grep -c '^weighted' "$scratch/out")" -eq 0 ]
+
+run merge --run "$scratch/run" --output "$scratch/all/ties"
+expect_exit 1 "a module is there"
+expect_stderr "all/ties already holds a module.*--force" "a module is there"
+run merge --run "$scratch/run" --output "$scratch/all/ties" --force
+expect_exit 0 "--force"
+expect "--force: the other module" cmp "$scratch/all/ties/adapter.safetensors" "$scratch/all/average/adapter.safetensors"
+
+# ---- refusals ----
+run merge --run "$scratch/run" --merge soup
+expect_exit 2 "an unknown method"
+expect_stderr "'soup' is not one of average|.*|concat" "an unknown method"
+run merge --run "$scratch/run" --merge weighted
+expect_exit 2 "weighted without weights"
+run merge --run "$scratch/run" --merge weighted --merge-weights 1,2
+expect_exit 2 "weights of other experts"
+expect_stderr "expected 3 numbers" "weights of other experts"
+run merge --run "$scratch/nowhere"
+expect_exit 1 "no run"
+expect_stderr "nowhere/run.json" "no run"
+run merge
+expect_exit 2 "no --run"
+expect_stderr "run is missing" "no --run"
+run train "${base[@]}" --max-steps 2 --method head --output "$scratch/head"
+run merge --run "$scratch/head"
+expect_exit 2 "a run without experts"
+expect_stderr "method head has no experts" "a run without experts"
+cp -r "$scratch/run" "$scratch/unlike"
+cp "$scratch/ties/experts/"* "$scratch/unlike/experts"
+sed -i 's/"experts": 3/"experts": 2/' "$scratch/unlike/run.json"
+run merge --run "$scratch/unlike"
+expect_exit 1 "experts of another run"
+expect_stderr "holds 3 experts.*tells of 2" "experts of another run"
+rm -r "$scratch/unlike/experts"
+run merge --run "$scratch/unlike"
+expect_exit 2 "an unfinished run"
+expect_stderr "no experts/experts.safetensors" "an unfinished run"
+sed 's/\tcat$/\tdog/' "$scratch/dev.tsv" > "$scratch/other.tsv"
+run merge --run "$scratch/run" --dev-file "$scratch/other.tsv"
+expect_exit 1 "labels that the head does not have"
+expect_stderr "other.tsv.*dog" "labels that the head does not have"
+
+done_testing
