@@ -21,9 +21,9 @@ static const adamix_option own_rows[] = {
 #define OWN_ROWS ((int) (sizeof own_rows / sizeof *own_rows))
 
 /* Those of the run, unless they are given here; and those of the merge and of this process. */
-static const char *const train_rows[] = { "merge-weights", "merge-density", "model",     "data",
-                                          "train-file",    "dev-file",      "test-file", "precision",
-                                          "gemm",          "kernels",       "threads" };
+static const char *const train_rows[] = { "merge-weights", "merge-density", "merge-samples", "model",
+                                          "data",          "train-file",    "dev-file",      "test-file",
+                                          "precision",     "gemm",          "kernels",       "threads" };
 #define TRAIN_ROWS ((int) (sizeof train_rows / sizeof *train_rows))
 
 static void
@@ -56,10 +56,13 @@ recall (adamix_options **out, const adamix_options *given, const merge_config *c
     ADAMIX_RETURN_IF (adamix_options_set (*out, "merge", c->merge, ADAMIX_SOURCE_COMMAND_LINE));
   ADAMIX_RETURN_IF (adamix_options_set (*out, "output", c->run, ADAMIX_SOURCE_COMMAND_LINE));
   ADAMIX_RETURN_IF (adamix_options_store (*out, config));
+  const bool held_out = config->hold_out;
   ADAMIX_RETURN_IF (adamix_train_config_check (config, *out));
+  config->hold_out = held_out; /* what is implied now was not done then */
   if (!is_for_all (c, "merge")) return ADAMIX_OK;
   config->merge_weights = c->train.merge_weights;
   config->merge_density = c->train.merge_density;
+  config->merge_samples = c->train.merge_samples;
   return ADAMIX_OK;
 }
 

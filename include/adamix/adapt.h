@@ -142,6 +142,16 @@ size_t adamix_inserted_bank_bytes (const adamix_inserted_bank *inserted); /* of 
 /* What the buffers of a bank of that shape would have.  Pure. */
 size_t adamix_inserted_bank_measure (const adamix_bank_shape *shape, int64_t rows, bool backward);
 adamix_route *adamix_inserted_bank_route (adamix_inserted_bank *inserted);
+
+/* Who looks at what the projections of a bank read.  The implementer embeds it as the first member of its own struct. */
+typedef struct adamix_activations adamix_activations;
+struct adamix_activations {
+  /* x [n, inputs of the projection], n may be 0: the rows that local expert `slot` serves.  Once a span in each forward. */
+  adamix_err (*see) (adamix_activations *self, adamix_projection projection, int64_t layer, int64_t slot,
+                     adamix_view x);
+};
+/* Show it all forwards from here on (borrowed; NULL: nobody looks). */
+void adamix_inserted_bank_show (adamix_inserted_bank *inserted, adamix_activations *activations);
 adamix_insertion *adamix_inserted_bank_insertion (adamix_inserted_bank *inserted);
 
 /* ---- the loss ---------------------------------------------------------------------------------------------------------- */

@@ -315,7 +315,8 @@ typedef enum adamix_rng_purpose {
   ADAMIX_RNG_EVAL,
   ADAMIX_RNG_BACKBONE, /* a model or a data set without a file */
   ADAMIX_RNG_DATA,
-  ADAMIX_RNG_MERGE
+  ADAMIX_RNG_MERGE,
+  ADAMIX_RNG_SAMPLES /* examples that a merge reads */
 } adamix_rng_purpose;
 
 /* A stream is a key: the same (seed, purpose) gives the same numbers on any rank, thread and machine. */

@@ -11,29 +11,52 @@
 extern "C" {
 #endif
 
+/* Training examples, each rank with a part of them, and modules run over them: what a merge asks the room above that knows
+ * data, heads and models.  In all of it every row goes to local expert `slot` of a bank (adamix_route_fixed) and nothing is
+ * dropped.  The implementer embeds it as the first member of its own struct. */
+typedef struct adamix_scorer adamix_scorer;
+struct adamix_scorer {
+  adamix_comm *comm;      /* of all ranks; borrowed */
+  int64_t examples, mine; /* of all ranks; of this one */
+  /* *loss = the sum over this rank's examples of the task's loss, -log p (y|x) or a squared error.  Local. */
+  adamix_err (*loss) (adamix_scorer *self, const adamix_bank *bank, int64_t slot, double *loss);
+  /* The same of the examples first .. first + n - 1, and its derivative is added to the gradients of the expert.  Local. */
+  adamix_err (*gradient) (adamix_scorer *self, const adamix_bank *bank, int64_t slot, int64_t first, int64_t n,
+                          double *loss);
+  /* Let `activations` see what the expert's projections read of this rank's examples.  Local. */
+  adamix_err (*show) (adamix_scorer *self, const adamix_bank *bank, int64_t slot, adamix_activations *activations);
+};
+
 typedef struct adamix_merge_args {
   const adamix_bank *all;     /* every expert of every layer */
   const adamix_bank *initial; /* the same before training, for methods that need it; else NULL */
   const double *weight;       /* [M] not negative, not all 0; NULL: equal.  For weighted */
   double density;             /* share of the changes that ties and dare keep, above 0 to 1; 0: the method's own */
+  double alpha;               /* of regmean, 0 to 1 */
   uint64_t seed;              /* of what dare drops */
+  adamix_scorer *scorer;      /* for methods that read samples; else NULL */
 } adamix_merge_args;
 
 /* What a method reads beside the experts: a set of bits. */
 typedef enum adamix_merge_reads {
   ADAMIX_MERGE_WEIGHTS = 1, /* args->weight */
-  ADAMIX_MERGE_INITIAL = 2  /* args->initial */
+  ADAMIX_MERGE_INITIAL = 2, /* args->initial */
+  ADAMIX_MERGE_SAMPLES = 4, /* args->scorer */
+  ADAMIX_MERGE_UNSEEN = 8,  /* its samples, with them, should be unknown to the experts */
+  ADAMIX_MERGE_ALPHA = 16   /* args->alpha */
 } adamix_merge_reads;
 
 /* A row of the table of merge methods. */
 typedef struct adamix_merge_method {
   const char *name;
   const char *help;
-  unsigned reads; /* adamix_merge_reads */
-  double density; /* its own; 0: it keeps all */
+  unsigned reads;    /* adamix_merge_reads */
+  double density;    /* its own; 0: it keeps all */
+  const char *lacks; /* the library that this build lacks for it; NULL: it has all */
   /* Of the module that a bank of `shape` merges into: one expert, nothing shared. */
   adamix_bank_shape (*shape) (const adamix_bank_shape *shape);
-  /* merged has that shape.  Errors: ESHAPE. */
+  /* merged has that shape.  Where it reads samples: Collective over args->scorer->comm, the same bits on every rank.
+   * Errors: ESHAPE; those of the scorer. */
   adamix_err (*merge) (const adamix_merge_args *args, adamix_bank *merged);
 } adamix_merge_method;
 
@@ -45,7 +68,10 @@ typedef struct adamix_merge_method {
  *              goes up, W' = mean_j I_j + the mean of those T_j that go up, else of those that go down (TIES-Merging)
  *   dare       T_j keeps each value with probability `density`, divided by it;  W' = mean_j (I_j + T_j) (DARE)
  *   concat     one module whose output is the mean of the modules' outputs over all pairs of a Down and an Up: the C Downs below
- *              each other, bottleneck C R, and C times the mean Up over C.  With a shared Down that is average. */
+ *              each other, bottleneck C R, and C times the mean Up over C.  With a shared Down that is average.
+ * On samples, their mean task loss L (W) as the score of a module W; expert j is expert j in every layer:
+ *   greedy-soup   experts in the order of their own L; each joins the average unless L of the average gets worse
+ *   learned-soup  weighted by the w_j >= 0, sum_j w_j = 1, that lessen L (sum_j w_j W_j), by exponentiated gradients */
 const adamix_merge_method *adamix_merge_method_find (const char *name);
 /* The whole table.  View. */
 const adamix_merge_method *adamix_merge_methods (int *count);

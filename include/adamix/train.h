@@ -40,6 +40,9 @@ typedef struct adamix_train_config {
   const char *method, *route, *merge, *placement;
   const char *merge_weights;            /* of weighted; NULL with the others */
   double merge_density;                 /* 0: the method's */
+  double merge_alpha;                   /* of regmean */
+  int64_t merge_samples;                /* that soups, fisher and regmean read */
+  bool hold_out;                        /* a tenth of the training file is kept for soups */
   const char *order_file, *routes_file; /* NULL: drawn */
   int64_t experts, rank;
   int share;      /* adamix_share */

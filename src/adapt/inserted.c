@@ -11,6 +11,7 @@ struct adamix_inserted_bank {
   const adamix_bank *bank;
   adamix_compute compute;
   adamix_route route;
+  adamix_activations *activations; /* NULL: nobody looks */
   adamix_arena arena;
   int64_t rows;  /* the most that a batch may have */
   bool backward; /* every layer keeps its u */
@@ -151,6 +152,13 @@ activate (const adamix_inserted_bank *self, adamix_view u, adamix_view a)
   }
 }
 
+static adamix_err
+show (const adamix_inserted_bank *self, adamix_projection projection, int64_t layer, const adamix_span *span,
+      adamix_view x)
+{
+  return self->activations ? self->activations->see (self->activations, projection, layer, span->slot, x) : ADAMIX_OK;
+}
+
 /* u = x W_down^T + b_down;  a = act (u);  y = x + a W_up^T + b_up */
 static adamix_err
 forward (adamix_insertion *insertion, int64_t layer, adamix_place place, const adamix_rows *rows, adamix_view x,
@@ -165,6 +173,7 @@ forward (adamix_insertion *insertion, int64_t layer, adamix_place place, const a
   const adamix_span *span = spans_of (self, ADAMIX_DOWN, layer, &count);
   for (int64_t s = 0; s < count; s++) {
     const adamix_expert *down = expert_of (self, ADAMIX_DOWN, layer, &span[s]);
+    ADAMIX_RETURN_IF (show (self, ADAMIX_DOWN, layer, &span[s], rows_of (x, rows, &span[s])));
     start_rows (self, none, down->bias->value, rows_of (u, rows, &span[s]));
     ADAMIX_RETURN_IF (project (self, rows_of (x, rows, &span[s]), down->weight, rows_of (u, rows, &span[s])));
   }
@@ -172,6 +181,7 @@ forward (adamix_insertion *insertion, int64_t layer, adamix_place place, const a
   span = spans_of (self, ADAMIX_UP, layer, &count);
   for (int64_t s = 0; s < count; s++) {
     const adamix_expert *up = expert_of (self, ADAMIX_UP, layer, &span[s]);
+    ADAMIX_RETURN_IF (show (self, ADAMIX_UP, layer, &span[s], rows_of (a, rows, &span[s])));
     start_rows (self, rows_of (x, rows, &span[s]), up->bias->value, rows_of (y, rows, &span[s]));
     ADAMIX_RETURN_IF (project (self, rows_of (a, rows, &span[s]), up->weight, rows_of (y, rows, &span[s])));
   }
@@ -345,4 +355,10 @@ adamix_insertion *
 adamix_inserted_bank_insertion (adamix_inserted_bank *inserted)
 {
   return &inserted->insertion;
+}
+
+void
+adamix_inserted_bank_show (adamix_inserted_bank *inserted, adamix_activations *activations)
+{
+  inserted->activations = activations;
 }

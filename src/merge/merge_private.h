@@ -27,10 +27,15 @@ adamix_err adamix_merge_check (const adamix_bank *all, const adamix_bank *merged
 /* out = the mean over the experts. */
 adamix_err adamix_merge_mean (const adamix_merge_tensor *tensor);
 
+/* Mean loss of expert `slot` over the examples of all ranks.  Collective over scorer->comm. */
+adamix_err adamix_merge_loss (adamix_scorer *scorer, const adamix_bank *bank, int64_t slot, double *mean);
+
 adamix_err adamix_merge_weighted (const adamix_merge_args *args, adamix_bank *merged);
 adamix_err adamix_merge_ties (const adamix_merge_args *args, adamix_bank *merged);
 adamix_err adamix_merge_dare (const adamix_merge_args *args, adamix_bank *merged);
 adamix_err adamix_merge_concat (const adamix_merge_args *args, adamix_bank *merged);
+adamix_err adamix_merge_greedy_soup (const adamix_merge_args *args, adamix_bank *merged);
+adamix_err adamix_merge_learned_soup (const adamix_merge_args *args, adamix_bank *merged);
 adamix_bank_shape adamix_merge_concat_shape (const adamix_bank_shape *shape);
 
 #endif

@@ -28,6 +28,16 @@ static const adamix_merge_method methods[] = {
     .help = "the mean of the modules' outputs, in a wider module",
     .shape = adamix_merge_concat_shape,
     .merge = adamix_merge_concat },
+  { .name = "greedy-soup",
+    .help = "the mean of those experts that do not make it worse on samples",
+    .reads = ADAMIX_MERGE_SAMPLES | ADAMIX_MERGE_UNSEEN,
+    .shape = adamix_merge_shape,
+    .merge = adamix_merge_greedy_soup },
+  { .name = "learned-soup",
+    .help = "their mean by the weights that are best on samples",
+    .reads = ADAMIX_MERGE_SAMPLES | ADAMIX_MERGE_UNSEEN,
+    .shape = adamix_merge_shape,
+    .merge = adamix_merge_learned_soup },
 };
 
 const adamix_merge_method *

@@ -11,7 +11,7 @@ static const adamix_method methods[] = {
 };
 
 #define METHOD_NAMES "adamix|adapter|head"
-#define MERGE_NAMES  "average|weighted|ties|dare|concat"
+#define MERGE_NAMES  "average|weighted|ties|dare|concat|greedy-soup|learned-soup"
 #define ROUTE_NAMES  "stochastic|stochastic-sentence|stochastic-token|fixed|round-robin|hash|balanced"
 
 /* "|kl|kl-forward|..." less its first character. */
@@ -82,6 +82,9 @@ static const adamix_option train_options[] = {
   STRING ("merge", merge, "average", MERGE_NAMES, "how the experts become one module"),
   STRING ("merge-weights", merge_weights, NULL, "W,W,...", "weighted: M numbers, which need not sum to 1"),
   REAL ("merge-density", merge_density, "0", 0, 1, "ties, dare: share of the changes that is kept; 0: the method's"),
+  INTEGER ("merge-samples", merge_samples, "1000", 1, 1e15, "training examples that soups read"),
+  FLAG ("hold-out", hold_out,
+        "keep a tenth of the training file, of each label, out of training, for the soups to choose by; they imply it"),
   STRING ("placement", placement, "owned", "owned|replicated", "which ranks hold which experts"),
   INTEGER ("experts-per-rank", experts_per_rank, "2", 1, ADAMIX_MOST_EXPERTS,
            "K, experts a rank owns at least (owned placement)"),
@@ -295,9 +298,17 @@ done:
   return err;
 }
 
+/* Options of a merge that go with the methods that read what they say. */
+static const struct {
+  const char *option, *methods;
+  unsigned reads;
+} options_of_merges[] = {
+  { "merge-samples", "greedy-soup or learned-soup", ADAMIX_MERGE_SAMPLES },
+};
+
 /* Weights for the method that reads them, and changes to keep for those that drop some. */
 static adamix_err
-check_merge (const adamix_train_config *c)
+check_merge (const adamix_train_config *c, const adamix_options *options)
 {
   double *weights;
   const adamix_merge_method *method = adamix_merge_method_find (c->merge);
@@ -307,6 +318,16 @@ check_merge (const adamix_train_config *c)
   if (c->merge_density > 0 && method->density == 0)
     return adamix_err_set (ADAMIX_EUSAGE, "--merge-density goes with --merge ties or dare, not with --merge %s",
                            c->merge);
+  for (size_t i = 0; i < sizeof options_of_merges / sizeof *options_of_merges; i++)
+    if (!(method->reads & options_of_merges[i].reads) &&
+        adamix_options_source (options, options_of_merges[i].option) > ADAMIX_SOURCE_RECIPE)
+      return adamix_err_set (ADAMIX_EUSAGE, "--%s goes with --merge %s, not with --merge %s",
+                             options_of_merges[i].option, options_of_merges[i].methods, c->merge);
+  if (method->lacks)
+    return adamix_err_set (ADAMIX_EUNSUPPORTED,
+                           "--merge %s needs %s, which this build lacks: install it, configure and "
+                           "build again, or choose another method",
+                           c->merge, method->lacks);
   ADAMIX_RETURN_IF (adamix_train_config_weights (c, &weights));
   free (weights);
   return ADAMIX_OK;
@@ -348,6 +369,7 @@ static const struct {
   { "merge", offsetof (adamix_method, many) },
   { "merge-weights", offsetof (adamix_method, many) },
   { "merge-density", offsetof (adamix_method, many) },
+  { "merge-samples", offsetof (adamix_method, many) },
   { "placement", offsetof (adamix_method, many) },
   { "experts-per-rank", offsetof (adamix_method, many) },
   { "rotate-every", offsetof (adamix_method, many) },
@@ -383,7 +405,7 @@ adamix_train_config_check (adamix_train_config *c, const adamix_options *options
   ADAMIX_RETURN_IF (check_period ("eval-every", c->eval_every));
   ADAMIX_RETURN_IF (check_period ("save-every", c->save_every));
   ADAMIX_RETURN_IF (check_passes (c));
-  ADAMIX_RETURN_IF (check_merge (c));
+  ADAMIX_RETURN_IF (check_merge (c, options));
   ADAMIX_RETURN_IF (check_routes (c, options));
   if (c->resume && c->force)
     return adamix_err_set (ADAMIX_EUSAGE,
@@ -393,6 +415,7 @@ adamix_train_config_check (adamix_train_config *c, const adamix_options *options
     return adamix_err_set (ADAMIX_EUSAGE, "--select best needs evaluations to choose from, but --eval-every is never");
   const adamix_method *method = adamix_method_find (c->method);
   if (c->lr == 0) c->lr = method->learning_rate;
+  c->hold_out = c->hold_out || (method->many && adamix_merge_method_find (c->merge)->reads & ADAMIX_MERGE_UNSEEN);
   if (c->experts == 1) c->experts_per_rank = 1;
   if (method->many && c->experts_per_rank > c->experts)
     return adamix_err_set (ADAMIX_EUSAGE, "--experts-per-rank %lld is more than --experts %lld",

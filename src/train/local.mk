@@ -18,6 +18,7 @@ libadamix_la_SOURCES += \
   %D%/record.c \
   %D%/run.c \
   %D%/run_private.h \
+  %D%/samples.c \
   %D%/scaling.c \
   %D%/schedule.c \
   %D%/setup.c \

@@ -92,16 +92,17 @@ plan_gathered (adamix_run *run)
   const adamix_bank_shape merged_shape = run->merge->shape (&run->shape);
   const bool modules = run->method->modules;
   const int64_t most = ADAMIX_INFERENCE_SEQUENCES;
-  size_t evaluation;
+  size_t evaluation, samples;
   ADAMIX_TRY (adamix_module_announce (&all, run->model, modules ? &run->shape : NULL, run->pool, run->outputs, most));
   ADAMIX_TRY (
       adamix_module_announce (&merged, run->model, modules ? &merged_shape : NULL, run->pool, run->outputs, most));
   ADAMIX_TRY (adamix_inference_measure (&evaluation, run->model, &merged, &run->evaluation));
+  ADAMIX_TRY (adamix_samples_measure (&samples, run));
   const size_t one = adamix_params_bytes (&all.params),
                copies = 1 + (run->config->select == 1) + (modules && run->merge->reads & ADAMIX_MERGE_INITIAL);
   run->memory[ADAMIX_MEMORY_GATHERED] =
       (int64_t) (copies * one + adamix_params_bytes (&merged.params) + adamix_optimizer_bytes (&all.params));
-  run->memory[ADAMIX_MEMORY_EVALUATION] = (int64_t) evaluation;
+  run->memory[ADAMIX_MEMORY_EVALUATION] = (int64_t) (evaluation + samples);
 done:
   adamix_module_destroy (&merged);
   adamix_module_destroy (&all);
@@ -125,6 +126,7 @@ plan_tensors (adamix_run *run)
     mark_words (&run->data[ADAMIX_SPLIT_TRAIN], run->plan.used, word);
     for (adamix_split split = ADAMIX_SPLIT_DEV; split < ADAMIX_SPLITS; split++)
       mark_words (&run->data[split], NULL, word);
+    mark_words (&run->held, NULL, word);
   }
   run->memory[ADAMIX_MEMORY_MAPPED] = (int64_t) adamix_model_resident (run->model, word);
   free (word);
@@ -140,6 +142,7 @@ plan_process (adamix_run *run)
   ADAMIX_RETURN_IF (adamix_model_plan (run->model, true, &packed));
   ADAMIX_RETURN_IF (plan_tensors (run));
   for (adamix_split split = 0; split < ADAMIX_SPLITS; split++) texts += adamix_dataset_bytes (&run->data[split]);
+  texts += adamix_dataset_bytes (&run->held);
   adamix_memory_resident (&own, &shareable);
   run->memory[ADAMIX_MEMORY_PACKED] = (int64_t) packed;
   run->memory[ADAMIX_MEMORY_TEXTS] = (int64_t) texts;

@@ -28,18 +28,46 @@ adamix_run_close_merge (adamix_run *run)
   adamix_module_destroy (&run->merged);
 }
 
-adamix_err
-adamix_run_merge (adamix_run *run)
+static adamix_err
+merge_by (adamix_run *run, const adamix_merge_method *method)
 {
+  adamix_err err = ADAMIX_OK;
+  adamix_samples samples = { 0 };
   const adamix_train_config *c = run->config;
   adamix_params_copy (&run->all.params, run->all.params.values, &run->merged.params, run->merged.params.values);
   if (!run->all.bank) return ADAMIX_OK;
-  const adamix_merge_args args = { .all = run->all.bank,
-                                   .initial = run->initial.bank,
-                                   .weight = run->merge_weight,
-                                   .density = c->merge_density > 0 ? c->merge_density : run->merge->density,
-                                   .seed = (uint64_t) c->seed };
-  return run->merge->merge (&args, run->merged.bank);
+  adamix_merge_args args = { .all = run->all.bank,
+                             .initial = run->initial.bank,
+                             .weight = run->merge_weight,
+                             .density = c->merge_density > 0 ? c->merge_density : method->density,
+                             .alpha = c->merge_alpha,
+                             .seed = (uint64_t) c->seed };
+  if (method->reads & ADAMIX_MERGE_SAMPLES) {
+    ADAMIX_TRY (adamix_comm_agree (run->args->world, adamix_samples_open (&samples, run)));
+    args.scorer = &samples.scorer;
+  }
+  ADAMIX_TRY (method->merge (&args, run->merged.bank));
+done:
+  adamix_samples_close (&samples);
+  return err;
+}
+
+adamix_err
+adamix_run_merge (adamix_run *run)
+{
+  if (run->all.bank && run->merge->reads & ADAMIX_MERGE_UNSEEN && !run->held.examples)
+    adamix_log_warn (run->args->log,
+                     "--merge %s: the run held nothing out, so the samples are some that the experts were trained on; "
+                     "train with --hold-out",
+                     run->merge->name);
+  return merge_by (run, run->merge);
+}
+
+adamix_err
+adamix_run_merge_for_now (adamix_run *run)
+{
+  const bool reads = run->merge->reads & ADAMIX_MERGE_SAMPLES;
+  return merge_by (run, reads ? adamix_merge_method_find ("average") : run->merge);
 }
 
 /* ---- a finished run ---- */
@@ -98,6 +126,13 @@ done:
   return err;
 }
 
+/* Then there may be backward passes. */
+static bool
+reads_samples (const merging *m)
+{
+  return strcmp (m->args->method, ADAMIX_MERGE_ALL) == 0 || m->run.merge->reads & ADAMIX_MERGE_SAMPLES;
+}
+
 static adamix_err
 open_run (merging *m)
 {
@@ -108,7 +143,7 @@ open_run (merging *m)
   adamix_err err = find_experts (m);
   if (!err) err = adamix_run_open_inputs (run);
   ADAMIX_RETURN_IF (adamix_comm_agree (world, err));
-  ADAMIX_RETURN_IF (adamix_model_pack_node (run->model, world, false));
+  ADAMIX_RETURN_IF (adamix_model_pack_node (run->model, world, reads_samples (m)));
   return adamix_comm_agree (world, read_experts (m));
 }
 
@@ -171,7 +206,7 @@ is_wanted (const merging *m, const adamix_merge_method *method)
 {
   const adamix_train_config *c = m->run.config;
   if (strcmp (m->args->method, ADAMIX_MERGE_ALL) != 0) return strcmp (m->args->method, method->name) == 0;
-  return !(method->reads & ADAMIX_MERGE_WEIGHTS) || c->merge_weights;
+  return !method->lacks && (!(method->reads & ADAMIX_MERGE_WEIGHTS) || c->merge_weights);
 }
 
 static adamix_err

@@ -132,6 +132,7 @@ config_json (const adamix_train_args *args)
   adamix_json_put (&json, "experts", json_integer (args->config->experts));
   adamix_json_put (&json, "experts-per-rank", json_integer (args->config->experts_per_rank));
   adamix_json_put (&json, "threads", json_integer (args->threads));
+  adamix_json_put (&json, "hold-out", json_boolean (args->config->hold_out));
   return json;
 }
 

@@ -58,7 +58,7 @@ evaluate_dev (adamix_run *run)
   const adamix_inference_route merged = { 0 };
   adamix_snapshot *s = &run->snapshot;
   ADAMIX_RETURN_IF (adamix_run_gather_values (run));
-  ADAMIX_RETURN_IF (adamix_run_merge (run));
+  ADAMIX_RETURN_IF (adamix_run_merge_for_now (run));
   ADAMIX_RETURN_IF (adamix_evaluate (run->args->world, &run->inference, &run->data[ADAMIX_SPLIT_DEV], run->task.metrics,
                                      &merged, &dev, NULL));
   double value = adamix_evaluation_value (&dev, run->task.metric);

@@ -27,6 +27,7 @@ typedef struct adamix_run {
   adamix_task task;
   adamix_labels labels;
   adamix_dataset data[ADAMIX_SPLITS]; /* a split that is not there has no examples */
+  adamix_dataset held;                /* --hold-out: of the training file, not trained on */
   adamix_pool pool;
   int64_t outputs, passes;
 
@@ -120,8 +121,30 @@ adamix_err adamix_run_rotate (adamix_run *run, int64_t step);
 /* merge.c: the merged module of run->merge, what evaluates it, and the values before training where the method reads them.  Local. */
 adamix_err adamix_run_open_merge (adamix_run *run);
 void adamix_run_close_merge (adamix_run *run);
-/* all.params.values become the merged module. */
+/* all.params.values become the merged module.  Collective over the world. */
 adamix_err adamix_run_merge (adamix_run *run);
+/* The same by a method that can be had in the midst of training: the average stands in for one that reads samples. */
+adamix_err adamix_run_merge_for_now (adamix_run *run);
+
+/* samples.c: training examples, for merges that read some. */
+typedef struct adamix_samples {
+  adamix_scorer scorer; /* first: a merge hands back a pointer to it */
+  const adamix_run *run;
+  const adamix_dataset *dataset;
+  int64_t *chosen; /* [scorer.mine] of dataset; owned */
+  adamix_workspace_size size;
+  adamix_workspace *workspace;
+  adamix_batch batch;
+  float *dz;               /* [ADAMIX_INFERENCE_SEQUENCES, K] */
+  const adamix_bank *bank; /* that `inserted` serves; NULL: none yet */
+  adamix_inserted_bank *inserted;
+} adamix_samples;
+
+/* For run->merge; run->all's head is theirs.  Local. */
+adamix_err adamix_samples_open (adamix_samples *out, const adamix_run *run);
+void adamix_samples_close (adamix_samples *samples);
+/* What their buffers will have; 0 where run->merge reads none.  Local. */
+adamix_err adamix_samples_measure (size_t *bytes, const adamix_run *run);
 
 /* finish.c: a module of this run into a folder, as of step `step`.  Local: one rank does it. */
 adamix_err adamix_run_write_module (const adamix_run *run, const char *folder, const char *file,

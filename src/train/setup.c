@@ -65,8 +65,11 @@ read_data (adamix_run *run)
     ADAMIX_RETURN_IF (adamix_dataset_hold_out (train, dev, (uint64_t) c->seed));
     adamix_log_info (run->args->log, "--select best: there is no dev file, a tenth of the training file is held out");
   }
+  if (c->hold_out) ADAMIX_RETURN_IF (adamix_dataset_hold_out (train, &run->held, (uint64_t) c->seed));
   for (adamix_split split = 0; split < ADAMIX_SPLITS; split++)
     if (run->data[split].examples) tell_dataset (run->args->log, adamix_split_of (split)->name, &run->data[split]);
+  if (run->held.examples)
+    adamix_log_info (run->args->log, "--hold-out: %lld examples are not trained on", (long long) run->held.examples);
   run->outputs = run->task.type == ADAMIX_TASK_REGRESSION ? 1 : run->labels.count;
   if (run->task.type == ADAMIX_TASK_CLASSIFICATION && run->outputs < 2)
     return adamix_err_set (ADAMIX_EDATA, "%s has one label only ('%s'): there is nothing to learn", train->path,
@@ -463,6 +466,7 @@ adamix_run_close (adamix_run *run)
   adamix_plan_destroy (&run->plan);
   adamix_placement_destroy (&run->placement);
   for (adamix_split split = 0; split < ADAMIX_SPLITS; split++) adamix_dataset_destroy (&run->data[split]);
+  adamix_dataset_destroy (&run->held);
   adamix_labels_destroy (&run->labels);
   adamix_tokenizer_destroy (run->tokenizer);
   adamix_model_destroy (run->model);

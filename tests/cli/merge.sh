@@ -4,7 +4,8 @@
 . "$(dirname "$0")/data.sh"
 
 common=("${base[@]}" --max-steps 12 --eval-every never --save-every never --experts 3 --share none --seed 7)
-declare -A options=([average]="" [weighted]="--merge-weights 1,2,0.5" [ties]="--merge-density 0.4" [dare]="" [concat]="")
+declare -A options=([average]="" [weighted]="--merge-weights 1,2,0.5" [ties]="--merge-density 0.4" [dare]="" [concat]=""
+  [greedy-soup]="" [learned-soup]="--merge-samples 64")
 run train "${common[@]}" --output "$scratch/run"
 expect_exit 0 "train"
 
@@ -12,14 +13,25 @@ for method in "${!options[@]}"; do
   # shellcheck disable=SC2086 # one word for each option
   run train "${common[@]}" --merge "$method" ${options[$method]} --output "$scratch/$method"
   expect_exit 0 "train --merge $method"
+  # A run that ends in a soup holds samples out.
+  case $method in *-soup) from=$method ;; *) from=run ;; esac
   # shellcheck disable=SC2086
-  run merge --run "$scratch/run" --merge "$method" ${options[$method]} --threads 1 --output "$scratch/again/$method"
+  run merge --run "$scratch/$from" --merge "$method" ${options[$method]} --threads 1 --output "$scratch/again/$method"
   expect_exit 0 "$method"
   expect_stdout "^$method .* $(field "$scratch/$method/all_results.json" merged_parameters) " "$method"
   for file in adapter.safetensors adamix_config.json; do
     expect "$method: $file is that of train --merge" cmp "$scratch/$method/merged/$file" "$scratch/again/$method/$file"
   done
 done
+
+run train "${common[@]}" --merge average --hold-out --output "$scratch/held"
+run merge --run "$scratch/held" --merge greedy-soup --threads 1 --output "$scratch/again/held"
+expect "--hold-out: the soup of a run that ends in one" \
+  cmp "$scratch/again/held/adapter.safetensors" "$scratch/greedy-soup/merged/adapter.safetensors"
+expect "--hold-out: no warning" [ "$(grep -c warning "$scratch/err")" -eq 0 ]
+run merge --run "$scratch/run" --merge greedy-soup --threads 1
+expect_exit 0 "a soup of a run that held nothing out"
+expect_stderr "warning.*held nothing out" "a soup of a run that held nothing out"
 
 run eval --model "$tiny" --adapter "$scratch/again/dare" --file "$scratch/dev.tsv" --output "$scratch/dare.json"
 expect_exit 0 "eval of a module that was merged again"
@@ -52,12 +64,15 @@ expect "--force: the other module" cmp "$scratch/all/ties/adapter.safetensors" "
 # ---- refusals ----
 run merge --run "$scratch/run" --merge soup
 expect_exit 2 "an unknown method"
-expect_stderr "'soup' is not one of average|.*|concat" "an unknown method"
+expect_stderr "'soup' is not one of average|.*|concat|" "an unknown method"
 run merge --run "$scratch/run" --merge weighted
 expect_exit 2 "weighted without weights"
 run merge --run "$scratch/run" --merge weighted --merge-weights 1,2
 expect_exit 2 "weights of other experts"
 expect_stderr "expected 3 numbers" "weights of other experts"
+run merge --run "$scratch/run" --merge ties --merge-samples 5
+expect_exit 2 "samples for ties"
+expect_stderr "merge-samples goes with" "samples for ties"
 run merge --run "$scratch/nowhere"
 expect_exit 1 "no run"
 expect_stderr "nowhere/run.json" "no run"

@@ -4,7 +4,8 @@
 . "$(dirname "$0")/data.sh"
 
 common=("${base[@]}" --max-steps 12 --eval-every never --save-every never --experts 3 --share none)
-declare -A options=([average]="" [weighted]="--merge-weights 1,2,0.5" [ties]="--merge-density 0.4" [dare]="" [concat]="")
+declare -A options=([average]="" [weighted]="--merge-weights 1,2,0.5" [ties]="--merge-density 0.4" [dare]="" [concat]=""
+  [greedy-soup]="" [learned-soup]="--merge-samples 64")
 for merge in "${!options[@]}"; do
   # shellcheck disable=SC2086 # one word for each option
   run train "${common[@]}" --merge "$merge" ${options[$merge]} --output "$scratch/$merge"
@@ -21,13 +22,13 @@ for merge in "${!options[@]}"; do
   expect "$merge: two ranks are one" close "$(field "$scratch/$merge-2.json" eval_loss)" "$(field "$scratch/$merge.json" eval_loss)" 1e-4
 done
 expect "methods give different modules" \
-  [ "$(for m in "${!options[@]}"; do sha256sum < "$scratch/$m/merged/adapter.safetensors"; done | sort -u | wc -l)" -eq 5 ]
+  [ "$(for m in "${!options[@]}"; do sha256sum < "$scratch/$m/merged/adapter.safetensors"; done | sort -u | wc -l)" -eq "${#options[@]}" ]
 width=$((3 * (2 * 24 * 32 + 24 + 32)))
 expect "concat is as wide as its experts together" [ "$(field "$scratch/concat/all_results.json" merged_parameters)" -eq $width ]
 
 run train "${common[@]}" --merge soup --output "$scratch/bad"
 expect_exit 2 "an unknown method"
-expect_stderr "'soup' is not one of average|.*|concat" "an unknown method"
+expect_stderr "'soup' is not one of average|.*|concat|" "an unknown method"
 for weights in "1,2" "1,2,3,4" "1,,2" "1,-1,1" "0,0,0" "1,2,x" ""; do
   run train "${common[@]}" --merge weighted --merge-weights "$weights" --output "$scratch/bad"
   expect_exit 2 "weights '$weights'"

@@ -11,3 +11,11 @@ tests_unit_merge_test_methods_SOURCES = %D%/test_methods.c
 tests_unit_merge_test_methods_CPPFLAGS = $(unit_CPPFLAGS)
 tests_unit_merge_test_methods_LDADD = $(unit_LDADD)
 TESTS += tests/unit/merge/test_methods
+
+EXTRA_DIST += %D%/scorer.h
+
+check_PROGRAMS += tests/unit/merge/test_soups
+tests_unit_merge_test_soups_SOURCES = %D%/test_soups.c
+tests_unit_merge_test_soups_CPPFLAGS = $(unit_CPPFLAGS)
+tests_unit_merge_test_soups_LDADD = $(unit_LDADD)
+TESTS += tests/unit/merge/test_soups

@@ -6,15 +6,16 @@
 
 #include <adamix/merge.h>
 
-#include "adapt/fixture.h"
+#include "merge/scorer.h"
 
 enum { L = 2, H = 9, R = 4, M = 3 };
 
-static const char *const names[] = { "average", "weighted", "ties", "dare", "concat" };
+static const char *const names[] = { "average", "weighted", "ties", "dare", "concat", "greedy-soup", "learned-soup" };
 static const double weights[M] = { 0.5, 1.5, 2 };
 #define NAMES (sizeof names / sizeof *names)
 
-static bank_fixture all, initial, merged;
+static bank_fixture all, initial, merged, target;
+static test_scorer scorer;
 
 static void
 open_banks (int64_t experts, adamix_share share, const char *name)
@@ -26,11 +27,16 @@ open_banks (int64_t experts, adamix_share share, const char *name)
   bank_fixture_open (&merged, &to, NULL);
   bank_fixture_randomise (&all, 1.0);
   bank_fixture_randomise (&initial, 0.25);
+  const adamix_bank_shape one = adamix_merge_shape (&shape);
+  bank_fixture_open (&target, &one, NULL);
+  bank_fixture_randomise (&target, 0.5);
+  test_scorer_open (&scorer, target.bank);
 }
 
 static void
 close_banks (void)
 {
+  bank_fixture_close (&target);
   bank_fixture_close (&merged);
   bank_fixture_close (&initial);
   bank_fixture_close (&all);
@@ -40,9 +46,13 @@ close_banks (void)
 static void
 merge (const char *name)
 {
-  const adamix_merge_args args = {
-    .all = all.bank, .initial = initial.bank, .weight = weights, .density = 1, .seed = 3
-  };
+  const adamix_merge_args args = { .all = all.bank,
+                                   .initial = initial.bank,
+                                   .weight = weights,
+                                   .density = 1,
+                                   .alpha = 0.9,
+                                   .seed = 3,
+                                   .scorer = &scorer.scorer };
   must (adamix_merge_method_find (name)->merge (&args, merged.bank));
 }
 
@@ -163,6 +173,17 @@ swap (const adamix_bank *bank, int64_t a, int64_t b)
   }
 }
 
+/* Experts change places with all that is known of them. */
+static void
+swap_experts (int64_t a, int64_t b)
+{
+  swap (all.bank, a, b);
+  swap (initial.bank, a, b);
+  const int64_t name = scorer.name[a];
+  scorer.name[a] = scorer.name[b];
+  scorer.name[b] = name;
+}
+
 static void
 scale (const adamix_bank *bank, float factor)
 {
@@ -181,12 +202,10 @@ Test (methods, do_not_look_at_the_order_and_follow_the_scale)
     bank_fixture before = merged;
     const adamix_bank_shape to = merged.bank->shape;
     bank_fixture_open (&merged, &to, NULL);
-    if (strcmp (names[n], "weighted") != 0) {
-      swap (all.bank, 0, 2);
-      swap (initial.bank, 0, 2);
-    }
+    if (strcmp (names[n], "weighted") != 0) swap_experts (0, 2);
     scale (all.bank, 4);
     scale (initial.bank, 4);
+    scale (target.bank, 4);
     merge (names[n]);
     FOR_EACH_TENSOR (p, i, bias)
     for (int64_t e = 0; e < count_of (merged.bank, p, bias); e++) {

@@ -34,3 +34,9 @@ tests_unit_train_test_scaling_SOURCES = %D%/test_scaling.c
 tests_unit_train_test_scaling_CPPFLAGS = $(unit_CPPFLAGS)
 tests_unit_train_test_scaling_LDADD = $(unit_LDADD)
 TESTS += tests/unit/train/test_scaling
+
+check_PROGRAMS += tests/unit/train/test_samples
+tests_unit_train_test_samples_SOURCES = %D%/test_samples.c
+tests_unit_train_test_samples_CPPFLAGS = $(unit_CPPFLAGS)
+tests_unit_train_test_samples_LDADD = $(unit_LDADD)
+TESTS += tests/unit/train/test_samples
