@@ -71,7 +71,9 @@ typedef struct adamix_merge_method {
  *              each other, bottleneck C R, and C times the mean Up over C.  With a shared Down that is average.
  * On samples, their mean task loss L (W) as the score of a module W; expert j is expert j in every layer:
  *   greedy-soup   experts in the order of their own L; each joins the average unless L of the average gets worse
- *   learned-soup  weighted by the w_j >= 0, sum_j w_j = 1, that lessen L (sum_j w_j W_j), by exponentiated gradients */
+ *   learned-soup  weighted by the w_j >= 0, sum_j w_j = 1, that lessen L (sum_j w_j W_j), by exponentiated gradients
+ *   fisher        W' = sum_j F_j W_j / sum_j F_j elementwise, F_j the mean over samples (x, y) of the squared derivative of
+ *                 log p (y|x) by W_j; where all F_j are 0, the mean */
 const adamix_merge_method *adamix_merge_method_find (const char *name);
 /* The whole table.  View. */
 const adamix_merge_method *adamix_merge_methods (int *count);

@@ -23,6 +23,18 @@ adamix_merge_check (const adamix_bank *all, const adamix_bank *merged, const ada
   return ADAMIX_OK;
 }
 
+int64_t
+adamix_merge_places (const adamix_bank_shape *shape)
+{
+  return ADAMIX_PROJECTIONS * 2 * shape->layers;
+}
+
+float *
+adamix_merge_gradient (const adamix_expert_list *list, int64_t j, bool bias)
+{
+  return (bias ? list->expert[j].bias : list->expert[j].weight)->grad;
+}
+
 const float *
 adamix_merge_values (const adamix_expert_list *list, int64_t j, bool bias)
 {

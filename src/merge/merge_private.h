@@ -15,6 +15,9 @@ typedef struct adamix_merge_tensor {
 
 /* Of expert j, [out->count]. */
 const float *adamix_merge_values (const adamix_expert_list *list, int64_t j, bool bias);
+float *adamix_merge_gradient (const adamix_expert_list *list, int64_t j, bool bias);
+/* How many tensors a merged module has. */
+int64_t adamix_merge_places (const adamix_bank_shape *shape);
 /* Of value e: the mean over a list's experts, summed in their order; what training changed in expert j. */
 double adamix_merge_mean_value (const adamix_expert_list *list, int64_t e, bool bias);
 double adamix_merge_change (const adamix_merge_tensor *tensor, int64_t j, int64_t e);
@@ -36,6 +39,7 @@ adamix_err adamix_merge_dare (const adamix_merge_args *args, adamix_bank *merged
 adamix_err adamix_merge_concat (const adamix_merge_args *args, adamix_bank *merged);
 adamix_err adamix_merge_greedy_soup (const adamix_merge_args *args, adamix_bank *merged);
 adamix_err adamix_merge_learned_soup (const adamix_merge_args *args, adamix_bank *merged);
+adamix_err adamix_merge_fisher (const adamix_merge_args *args, adamix_bank *merged);
 adamix_bank_shape adamix_merge_concat_shape (const adamix_bank_shape *shape);
 
 #endif

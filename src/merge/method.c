@@ -38,6 +38,11 @@ static const adamix_merge_method methods[] = {
     .reads = ADAMIX_MERGE_SAMPLES | ADAMIX_MERGE_UNSEEN,
     .shape = adamix_merge_shape,
     .merge = adamix_merge_learned_soup },
+  { .name = "fisher",
+    .help = "their mean by the squared gradients of samples",
+    .reads = ADAMIX_MERGE_SAMPLES,
+    .shape = adamix_merge_shape,
+    .merge = adamix_merge_fisher },
 };
 
 const adamix_merge_method *

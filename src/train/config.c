@@ -11,7 +11,7 @@ static const adamix_method methods[] = {
 };
 
 #define METHOD_NAMES "adamix|adapter|head"
-#define MERGE_NAMES  "average|weighted|ties|dare|concat|greedy-soup|learned-soup"
+#define MERGE_NAMES  "average|weighted|ties|dare|concat|greedy-soup|learned-soup|fisher"
 #define ROUTE_NAMES  "stochastic|stochastic-sentence|stochastic-token|fixed|round-robin|hash|balanced"
 
 /* "|kl|kl-forward|..." less its first character. */
@@ -82,7 +82,7 @@ static const adamix_option train_options[] = {
   STRING ("merge", merge, "average", MERGE_NAMES, "how the experts become one module"),
   STRING ("merge-weights", merge_weights, NULL, "W,W,...", "weighted: M numbers, which need not sum to 1"),
   REAL ("merge-density", merge_density, "0", 0, 1, "ties, dare: share of the changes that is kept; 0: the method's"),
-  INTEGER ("merge-samples", merge_samples, "1000", 1, 1e15, "training examples that soups read"),
+  INTEGER ("merge-samples", merge_samples, "1000", 1, 1e15, "training examples that soups and fisher read"),
   FLAG ("hold-out", hold_out,
         "keep a tenth of the training file, of each label, out of training, for the soups to choose by; they imply it"),
   STRING ("placement", placement, "owned", "owned|replicated", "which ranks hold which experts"),
@@ -303,7 +303,7 @@ static const struct {
   const char *option, *methods;
   unsigned reads;
 } options_of_merges[] = {
-  { "merge-samples", "greedy-soup or learned-soup", ADAMIX_MERGE_SAMPLES },
+  { "merge-samples", "greedy-soup, learned-soup or fisher", ADAMIX_MERGE_SAMPLES },
 };
 
 /* Weights for the method that reads them, and changes to keep for those that drop some. */

@@ -5,7 +5,7 @@
 
 common=("${base[@]}" --max-steps 12 --eval-every never --save-every never --experts 3 --share none --seed 7)
 declare -A options=([average]="" [weighted]="--merge-weights 1,2,0.5" [ties]="--merge-density 0.4" [dare]="" [concat]=""
-  [greedy-soup]="" [learned-soup]="--merge-samples 64")
+  [greedy-soup]="" [learned-soup]="--merge-samples 64" [fisher]="")
 run train "${common[@]}" --output "$scratch/run"
 expect_exit 0 "train"
 

@@ -10,7 +10,8 @@
 
 enum { L = 2, H = 9, R = 4, M = 3 };
 
-static const char *const names[] = { "average", "weighted", "ties", "dare", "concat", "greedy-soup", "learned-soup" };
+static const char *const names[] = { "average", "weighted",    "ties",         "dare",
+                                     "concat",  "greedy-soup", "learned-soup", "fisher" };
 static const double weights[M] = { 0.5, 1.5, 2 };
 #define NAMES (sizeof names / sizeof *names)
 
@@ -284,5 +285,32 @@ Test (methods, dare_drops_by_seed_and_rescales)
     count += M;
   }
   cr_expect (fabs ((double) kept - density * (double) count) < 4 * sqrt ((double) count * density * (1 - density)));
+  close_banks ();
+}
+
+/* Of example e the derivative by a value is 2 c_e (W - T), so F_j is the mean of c_e^2 times 4 (W_j - T)^2. */
+Test (methods, fisher_is_by_squared_gradients)
+{
+  open_banks (M, ADAMIX_SHARE_DOWN, "fisher");
+  value_of (all.bank, ADAMIX_UP, 1, 0, false)[3] = value_of (target.bank, ADAMIX_UP, 1, 0, false)[3];
+  for (int64_t j = 0; j < M; j++)
+    value_of (all.bank, ADAMIX_UP, 1, j, false)[5] = value_of (target.bank, ADAMIX_UP, 1, 0, false)[5];
+  merge ("fisher");
+  for (int64_t e = 0; e < H * R; e++) {
+    double sum = 0, whole = 0;
+    for (int64_t j = 0; j < M; j++) {
+      const double w = (double) value_of (all.bank, ADAMIX_UP, 1, j, false)[e],
+                   off = w - (double) value_of (target.bank, ADAMIX_UP, 1, 0, false)[e];
+      sum += off * off * w;
+      whole += off * off;
+    }
+    const double got = (double) value_of (merged.bank, ADAMIX_UP, 1, 0, false)[e];
+    const double expected = whole > 0 ? sum / whole : (double) value_of (target.bank, ADAMIX_UP, 1, 0, false)[e];
+    cr_expect (fabs (got - expected) <= 4 * FLT_EPSILON * fmax (1, fabs (expected)), "%lld: %g, not %g", (long long) e,
+               got, expected);
+  }
+  cr_expect (memcmp (value_of (merged.bank, ADAMIX_DOWN, 0, 0, false), value_of (all.bank, ADAMIX_DOWN, 0, 0, false),
+                     R * H * sizeof (float)) == 0,
+             "a shared projection is what it was");
   close_banks ();
 }
