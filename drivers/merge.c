@@ -21,9 +21,9 @@ static const adamix_option own_rows[] = {
 #define OWN_ROWS ((int) (sizeof own_rows / sizeof *own_rows))
 
 /* Those of the run, unless they are given here; and those of the merge and of this process. */
-static const char *const train_rows[] = { "merge-weights", "merge-density", "merge-samples", "model",
-                                          "data",          "train-file",    "dev-file",      "test-file",
-                                          "precision",     "gemm",          "kernels",       "threads" };
+static const char *const train_rows[] = { "merge-weights", "merge-density", "merge-samples", "merge-alpha", "model",
+                                          "data",          "train-file",    "dev-file",      "test-file",   "precision",
+                                          "gemm",          "kernels",       "threads" };
 #define TRAIN_ROWS ((int) (sizeof train_rows / sizeof *train_rows))
 
 static void
@@ -63,6 +63,7 @@ recall (adamix_options **out, const adamix_options *given, const merge_config *c
   config->merge_weights = c->train.merge_weights;
   config->merge_density = c->train.merge_density;
   config->merge_samples = c->train.merge_samples;
+  config->merge_alpha = c->train.merge_alpha;
   return ADAMIX_OK;
 }
 

@@ -73,7 +73,9 @@ typedef struct adamix_merge_method {
  *   greedy-soup   experts in the order of their own L; each joins the average unless L of the average gets worse
  *   learned-soup  weighted by the w_j >= 0, sum_j w_j = 1, that lessen L (sum_j w_j W_j), by exponentiated gradients
  *   fisher        W' = sum_j F_j W_j / sum_j F_j elementwise, F_j the mean over samples (x, y) of the squared derivative of
- *                 log p (y|x) by W_j; where all F_j are 0, the mean */
+ *                 log p (y|x) by W_j; where all F_j are 0, the mean
+ *   regmean       W' = (sum_j W_j G_j) (sum_j G_j)^-1, G_j = X_j^T X_j of the inputs X_j of expert j on samples, what is off its
+ *                 diagonal times alpha (RegMean); biases by their mean, as the columns of inputs that were never there */
 const adamix_merge_method *adamix_merge_method_find (const char *name);
 /* The whole table.  View. */
 const adamix_merge_method *adamix_merge_methods (int *count);

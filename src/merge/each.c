@@ -29,6 +29,12 @@ adamix_merge_places (const adamix_bank_shape *shape)
   return ADAMIX_PROJECTIONS * 2 * shape->layers;
 }
 
+uint32_t
+adamix_merge_place (const adamix_bank_shape *shape, adamix_projection projection, int64_t layer, bool bias)
+{
+  return (uint32_t) (((int64_t) projection * shape->layers + layer) * 2 + bias);
+}
+
 float *
 adamix_merge_gradient (const adamix_expert_list *list, int64_t j, bool bias)
 {
@@ -71,7 +77,6 @@ adamix_merge_each (const adamix_merge_args *args, adamix_bank *merged,
 {
   const adamix_bank_shape shape = adamix_merge_shape (&args->all->shape);
   ADAMIX_RETURN_IF (adamix_merge_check (args->all, merged, &shape));
-  uint32_t place = 0;
   for (int p = 0; p < ADAMIX_PROJECTIONS; p++)
     for (int64_t i = 0; i < shape.layers; i++)
       for (int bias = 0; bias < 2; bias++) {
@@ -80,7 +85,7 @@ adamix_merge_each (const adamix_merge_args *args, adamix_bank *merged,
                                              .list = &args->all->local[p][i],
                                              .initial = args->initial ? &args->initial->local[p][i] : NULL,
                                              .bias = bias,
-                                             .place = place++,
+                                             .place = adamix_merge_place (&shape, (adamix_projection) p, i, bias),
                                              .out = bias ? to->bias : to->weight };
         ADAMIX_RETURN_IF (merge_tensor (&tensor, merge));
       }

@@ -16,8 +16,9 @@ typedef struct adamix_merge_tensor {
 /* Of expert j, [out->count]. */
 const float *adamix_merge_values (const adamix_expert_list *list, int64_t j, bool bias);
 float *adamix_merge_gradient (const adamix_expert_list *list, int64_t j, bool bias);
-/* How many tensors a merged module has. */
+/* How many tensors a merged module has, and the number of one among them. */
 int64_t adamix_merge_places (const adamix_bank_shape *shape);
+uint32_t adamix_merge_place (const adamix_bank_shape *shape, adamix_projection projection, int64_t layer, bool bias);
 /* Of value e: the mean over a list's experts, summed in their order; what training changed in expert j. */
 double adamix_merge_mean_value (const adamix_expert_list *list, int64_t e, bool bias);
 double adamix_merge_change (const adamix_merge_tensor *tensor, int64_t j, int64_t e);
@@ -40,6 +41,11 @@ adamix_err adamix_merge_concat (const adamix_merge_args *args, adamix_bank *merg
 adamix_err adamix_merge_greedy_soup (const adamix_merge_args *args, adamix_bank *merged);
 adamix_err adamix_merge_learned_soup (const adamix_merge_args *args, adamix_bank *merged);
 adamix_err adamix_merge_fisher (const adamix_merge_args *args, adamix_bank *merged);
+/* Let b [m,n] hold the m solutions x of A x = its rows, A [n,n] symmetric and positive definite, whole on every rank as is b.
+ * Block-cyclic over a grid of all ranks; by LAPACK in a process without MPI.  Collective over comm.  Errors: ENUMERIC for a
+ * singular A, EUNSUPPORTED in a build without ScaLAPACK. */
+adamix_err adamix_merge_solve (adamix_comm *comm, int64_t n, int64_t m, const double *a, double *b);
+adamix_err adamix_merge_regmean (const adamix_merge_args *args, adamix_bank *merged);
 adamix_bank_shape adamix_merge_concat_shape (const adamix_bank_shape *shape);
 
 #endif

@@ -2,6 +2,16 @@
 
 #include <string.h>
 
+#ifdef HAVE_CONFIG_H
+#include "config.h"
+#endif
+
+#ifdef HAVE_SCALAPACK
+#define REGMEAN_LACKS NULL
+#else
+#define REGMEAN_LACKS "ScaLAPACK"
+#endif
+
 static const adamix_merge_method methods[] = {
   { .name = "average",
     .help = "the mean of all experts (AdaMix)",
@@ -43,6 +53,12 @@ static const adamix_merge_method methods[] = {
     .reads = ADAMIX_MERGE_SAMPLES,
     .shape = adamix_merge_shape,
     .merge = adamix_merge_fisher },
+  { .name = "regmean",
+    .help = "RegMean: what is nearest to all experts' outputs on samples",
+    .reads = ADAMIX_MERGE_SAMPLES | ADAMIX_MERGE_ALPHA,
+    .lacks = REGMEAN_LACKS,
+    .shape = adamix_merge_shape,
+    .merge = adamix_merge_regmean },
 };
 
 const adamix_merge_method *

@@ -11,7 +11,7 @@ static const adamix_method methods[] = {
 };
 
 #define METHOD_NAMES "adamix|adapter|head"
-#define MERGE_NAMES  "average|weighted|ties|dare|concat|greedy-soup|learned-soup|fisher"
+#define MERGE_NAMES  "average|weighted|ties|dare|concat|greedy-soup|learned-soup|fisher|regmean"
 #define ROUTE_NAMES  "stochastic|stochastic-sentence|stochastic-token|fixed|round-robin|hash|balanced"
 
 /* "|kl|kl-forward|..." less its first character. */
@@ -82,7 +82,9 @@ static const adamix_option train_options[] = {
   STRING ("merge", merge, "average", MERGE_NAMES, "how the experts become one module"),
   STRING ("merge-weights", merge_weights, NULL, "W,W,...", "weighted: M numbers, which need not sum to 1"),
   REAL ("merge-density", merge_density, "0", 0, 1, "ties, dare: share of the changes that is kept; 0: the method's"),
-  INTEGER ("merge-samples", merge_samples, "1000", 1, 1e15, "training examples that soups and fisher read"),
+  INTEGER ("merge-samples", merge_samples, "1000", 1, 1e15, "training examples that soups, fisher and regmean read"),
+  REAL ("merge-alpha", merge_alpha, "0.9", 0, 1,
+        "regmean: factor of what is off the diagonal of the inputs' Gram matrices"),
   FLAG ("hold-out", hold_out,
         "keep a tenth of the training file, of each label, out of training, for the soups to choose by; they imply it"),
   STRING ("placement", placement, "owned", "owned|replicated", "which ranks hold which experts"),
@@ -303,7 +305,8 @@ static const struct {
   const char *option, *methods;
   unsigned reads;
 } options_of_merges[] = {
-  { "merge-samples", "greedy-soup, learned-soup or fisher", ADAMIX_MERGE_SAMPLES },
+  { "merge-samples", "greedy-soup, learned-soup, fisher or regmean", ADAMIX_MERGE_SAMPLES },
+  { "merge-alpha", "regmean", ADAMIX_MERGE_ALPHA },
 };
 
 /* Weights for the method that reads them, and changes to keep for those that drop some. */
@@ -370,6 +373,7 @@ static const struct {
   { "merge-weights", offsetof (adamix_method, many) },
   { "merge-density", offsetof (adamix_method, many) },
   { "merge-samples", offsetof (adamix_method, many) },
+  { "merge-alpha", offsetof (adamix_method, many) },
   { "placement", offsetof (adamix_method, many) },
   { "experts-per-rank", offsetof (adamix_method, many) },
   { "rotate-every", offsetof (adamix_method, many) },

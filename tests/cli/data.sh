@@ -36,3 +36,6 @@ close () { awk -v a="$1" -v b="$2" -v t="$3" 'BEGIN { d = a - b; if (d < 0) d = 
 
 # without_times FILE - metrics.jsonl less what depends on the clock.
 without_times () { sed 's/, "seconds".*//' "$1"; }
+
+# Is this build one with ScaLAPACK?
+has_scalapack () { grep -q "^#define HAVE_SCALAPACK 1" "$ADAMIX_BUILD/config.h"; }

@@ -6,6 +6,7 @@
 common=("${base[@]}" --max-steps 12 --eval-every never --save-every never --experts 3 --share none --seed 7)
 declare -A options=([average]="" [weighted]="--merge-weights 1,2,0.5" [ties]="--merge-density 0.4" [dare]="" [concat]=""
   [greedy-soup]="" [learned-soup]="--merge-samples 64" [fisher]="")
+if has_scalapack; then options[regmean]="--merge-alpha 0.8"; fi
 run train "${common[@]}" --output "$scratch/run"
 expect_exit 0 "train"
 
@@ -39,6 +40,23 @@ loss=$(printf %.4f "$(field "$scratch/dare.json" eval_loss)")
 echo "the cat sat on the mat" > "$scratch/line"
 run predict --model "$tiny" --adapter "$scratch/again/dare" --input "$scratch/line"
 expect_exit 0 "predict with a module that was merged again"
+
+# ---- a task of the table ----
+mkdir "$scratch/sst2"
+for split in train dev; do
+  sed "1s/text/sentence/; s/\tcat\$/\t1/; s/\tnone\$/\t0/" "$scratch/$split.tsv" > "$scratch/sst2/$split.tsv"
+done
+run train --model "$tiny" --task sst2 --data "$scratch/sst2" --rank 8 --max-length 32 --threads 1 --max-steps 4 --output "$scratch/task"
+expect_exit 0 "train a task"
+run merge --run "$scratch/task" --threads 1 --output "$scratch/again/task"
+expect_exit 0 "a task"
+expect "a task: the module of the run" cmp "$scratch/task/merged/adapter.safetensors" "$scratch/again/task/adapter.safetensors"
+mv "$scratch/sst2" "$scratch/moved"
+run merge --run "$scratch/task" --threads 1
+expect_exit 1 "data that moved"
+expect_stderr "sst2" "data that moved"
+run merge --run "$scratch/task" --threads 1 --data "$scratch/moved"
+expect_exit 0 "data that moved: told where"
 
 run_ranks 2 merge --run "$scratch/run" --merge all --merge-weights 1,2,0.5 --threads 1 --output "$scratch/all"
 expect_exit 0 "all on two ranks"

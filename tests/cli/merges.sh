@@ -6,6 +6,14 @@
 common=("${base[@]}" --max-steps 12 --eval-every never --save-every never --experts 3 --share none)
 declare -A options=([average]="" [weighted]="--merge-weights 1,2,0.5" [ties]="--merge-density 0.4" [dare]="" [concat]=""
   [greedy-soup]="" [learned-soup]="--merge-samples 64" [fisher]="")
+if has_scalapack; then
+  options[regmean]="--merge-alpha 0.8"
+else
+  run train "${common[@]}" --merge regmean --output "$scratch/bad"
+  expect_exit 1 "regmean without ScaLAPACK"
+  expect_stderr "regmean needs ScaLAPACK, which this build lacks" "regmean without ScaLAPACK"
+  expect_no_file "$scratch/bad"
+fi
 for merge in "${!options[@]}"; do
   # shellcheck disable=SC2086 # one word for each option
   run train "${common[@]}" --merge "$merge" ${options[$merge]} --output "$scratch/$merge"
@@ -39,6 +47,11 @@ expect_exit 2 "weights for the average"
 run train "${common[@]}" --merge-density 0.5 --output "$scratch/bad"
 expect_exit 2 "density for the average"
 expect_stderr "ties or dare" "density for the average"
+for option in merge-samples merge-alpha; do
+  run train "${common[@]}" --merge ties "--$option" 1 --output "$scratch/bad"
+  expect_exit 2 "--$option for ties"
+  expect_stderr "$option goes with --merge .*regmean, not with --merge ties" "--$option for ties"
+done
 expect_no_file "$scratch/bad"
 
 done_testing

@@ -39,3 +39,11 @@ tests_mpi_train_test_rotation_SOURCES = %D%/train/test_rotation.c
 tests_mpi_train_test_rotation_CPPFLAGS = $(mpi_CPPFLAGS)
 tests_mpi_train_test_rotation_LDADD = $(mpi_LDADD)
 TESTS += tests/mpi/train/test_rotation
+
+if HAVE_SCALAPACK
+check_PROGRAMS += tests/mpi/merge/test_regmean
+TESTS += tests/mpi/merge/test_regmean
+endif
+tests_mpi_merge_test_regmean_SOURCES = %D%/merge/test_regmean.c
+tests_mpi_merge_test_regmean_CPPFLAGS = $(mpi_CPPFLAGS) -I$(top_srcdir)/tests/unit
+tests_mpi_merge_test_regmean_LDADD = $(mpi_LDADD) $(SCALAPACK_LIBS) $(BLAS_LIBS)
