@@ -43,7 +43,8 @@ typedef enum adamix_merge_reads {
   ADAMIX_MERGE_INITIAL = 2, /* args->initial */
   ADAMIX_MERGE_SAMPLES = 4, /* args->scorer */
   ADAMIX_MERGE_UNSEEN = 8,  /* its samples, with them, should be unknown to the experts */
-  ADAMIX_MERGE_ALPHA = 16   /* args->alpha */
+  ADAMIX_MERGE_ALPHA = 16,  /* args->alpha */
+  ADAMIX_MERGE_EMA = 32     /* moving averages in the place of all experts */
 } adamix_merge_reads;
 
 /* A row of the table of merge methods. */
@@ -75,7 +76,8 @@ typedef struct adamix_merge_method {
  *   fisher        W' = sum_j F_j W_j / sum_j F_j elementwise, F_j the mean over samples (x, y) of the squared derivative of
  *                 log p (y|x) by W_j; where all F_j are 0, the mean
  *   regmean       W' = (sum_j W_j G_j) (sum_j G_j)^-1, G_j = X_j^T X_j of the inputs X_j of expert j on samples, what is off its
- *                 diagonal times alpha (RegMean); biases by their mean, as the columns of inputs that were never there */
+ *                 diagonal times alpha (RegMean); biases by their mean, as the columns of inputs that were never there
+ *   ema           average, of the experts' exponential moving averages over the steps of training */
 const adamix_merge_method *adamix_merge_method_find (const char *name);
 /* The whole table.  View. */
 const adamix_merge_method *adamix_merge_methods (int *count);

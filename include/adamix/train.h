@@ -42,6 +42,7 @@ typedef struct adamix_train_config {
   double merge_density;                 /* 0: the method's */
   double merge_alpha;                   /* of regmean */
   int64_t merge_samples;                /* that soups, fisher and regmean read */
+  double ema;                           /* decay of a moving average; 0: none is kept */
   bool hold_out;                        /* a tenth of the training file is kept for soups */
   const char *order_file, *routes_file; /* NULL: drawn */
   int64_t experts, rank;
@@ -100,6 +101,7 @@ typedef struct adamix_optimizer {
   const adamix_kernels *kernels;
   float *first, *second; /* moments [count]; owned */
   float *steps;          /* t [rows], whole numbers; owned */
+  float *ema;            /* moving average of the values [count]; owned; NULL: none is kept */
   double beta1, beta2, epsilon, weight_decay;
 } adamix_optimizer;
 
@@ -112,6 +114,9 @@ size_t adamix_optimizer_bytes (const adamix_params *params);
  *   m = b1 m + (1 - b1) g;  v = b2 v + (1 - b2) g^2;  p -= lr sqrt (1 - b2^t) / (1 - b1^t) m / (sqrt v + eps);
  *   p -= lr wd p (weights only) */
 void adamix_optimizer_update (adamix_optimizer *optimizer, double lr, double grad_scale);
+/* Bring the moving average of all values p, if there is one, behind update t (from 1), so that it is the mean of p_1 .. p_t with
+ * weights decay^(t-i), without a share of the initial values:   ema += (p - ema) (1 - decay) / (1 - decay^t) */
+void adamix_optimizer_average (adamix_optimizer *optimizer, double decay, int64_t t);
 
 /* ---- finished modules -------------------------------------------------------------------------------------------------- */
 

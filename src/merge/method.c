@@ -59,6 +59,11 @@ static const adamix_merge_method methods[] = {
     .lacks = REGMEAN_LACKS,
     .shape = adamix_merge_shape,
     .merge = adamix_merge_regmean },
+  { .name = "ema",
+    .help = "the mean of their moving averages over the steps (--ema)",
+    .reads = ADAMIX_MERGE_EMA,
+    .shape = adamix_merge_shape,
+    .merge = adamix_merge_average },
 };
 
 const adamix_merge_method *

@@ -94,22 +94,67 @@ seal_of (const json_t *state, adamix_sha256 *out)
   return err;
 }
 
+/* A module of a checkpoint and its file. */
+typedef struct module_file {
+  const char *name;
+  adamix_module *module; /* NULL: the run has none */
+} module_file;
+
+#define MODULE_FILES 4
+
+/* Nothing is the best before its first evaluation. */
+static void
+list_modules (const adamix_snapshot *s, module_file out[MODULE_FILES])
+{
+  const bool best = s->best_step > 0;
+  const module_file list[MODULE_FILES] = { { FILE_EXPERTS, s->all },
+                                           { FILE_BEST, best ? s->best : NULL },
+                                           { FILE_EMA, s->ema },
+                                           { FILE_BEST_EMA, best ? s->best_ema : NULL } };
+  memcpy (out, list, sizeof list);
+}
+
+static adamix_err
+put_hash (json_t **files, const char *folder, const char *name)
+{
+  char *path;
+  adamix_sha256 hash;
+  ADAMIX_RETURN_IF (adamix_path_join (&path, folder, name));
+  adamix_err err = adamix_sha256_file (&hash, path);
+  free (path);
+  ADAMIX_RETURN_IF (err);
+  adamix_json_put (files, name, json_string (hash.hex));
+  return ADAMIX_OK;
+}
+
 /* Names and SHA-256 of the files beside state.json, as a new object. */
 static adamix_err
 hash_files (json_t **out, const char *folder, const adamix_snapshot *s)
 {
-  const char *const name[] = { FILE_EXPERTS, FILE_OPTIMIZER, s->best && s->best_step ? FILE_BEST : NULL };
+  module_file list[MODULE_FILES];
+  list_modules (s, list);
   *out = json_object ();
-  for (size_t i = 0; i < sizeof name / sizeof *name && name[i]; i++) {
+  for (int i = 0; i < MODULE_FILES; i++)
+    if (list[i].module) ADAMIX_RETURN_IF (put_hash (out, folder, list[i].name));
+  ADAMIX_RETURN_IF (put_hash (out, folder, FILE_OPTIMIZER));
+  return *out ? ADAMIX_OK : adamix_err_set (ADAMIX_ENOMEM, "%s: no memory for the names of its files", folder);
+}
+
+/* Write the modules to a folder, or read them. */
+static adamix_err
+move_modules (const adamix_snapshot *s, const char *folder, bool read)
+{
+  module_file list[MODULE_FILES];
+  list_modules (s, list);
+  for (int i = 0; i < MODULE_FILES; i++) {
     char *path;
-    adamix_sha256 hash;
-    ADAMIX_RETURN_IF (adamix_path_join (&path, folder, name[i]));
-    adamix_err err = adamix_sha256_file (&hash, path);
+    if (!list[i].module) continue;
+    ADAMIX_RETURN_IF (adamix_path_join (&path, folder, list[i].name));
+    adamix_err err = read ? adamix_module_read (list[i].module, path) : adamix_module_write (list[i].module, path);
     free (path);
     ADAMIX_RETURN_IF (err);
-    adamix_json_put (out, name[i], json_string (hash.hex));
   }
-  return *out ? ADAMIX_OK : adamix_err_set (ADAMIX_ENOMEM, "%s: no memory for the names of its files", folder);
+  return ADAMIX_OK;
 }
 
 /* Steals `files`. */
@@ -252,46 +297,22 @@ done:
   return err;
 }
 
-/* The files of a checkpoint below `folder`. */
-typedef struct checkpoint_paths {
-  char *experts, *optimizer, *state, *best;
-} checkpoint_paths;
-
-static adamix_err
-make_paths (checkpoint_paths *out, const char *folder)
-{
-  ADAMIX_RETURN_IF (adamix_path_join (&out->experts, folder, FILE_EXPERTS));
-  ADAMIX_RETURN_IF (adamix_path_join (&out->optimizer, folder, FILE_OPTIMIZER));
-  ADAMIX_RETURN_IF (adamix_path_join (&out->state, folder, FILE_STATE));
-  return adamix_path_join (&out->best, folder, FILE_BEST);
-}
-
-static void
-free_paths (checkpoint_paths *paths)
-{
-  free (paths->experts);
-  free (paths->optimizer);
-  free (paths->state);
-  free (paths->best);
-}
-
 adamix_err
 adamix_checkpoint_write (const char *run, const adamix_snapshot *snapshot, const json_t *config, int64_t keep)
 {
   adamix_err err = ADAMIX_OK;
-  char *folder = NULL, *temporary = NULL;
-  checkpoint_paths paths = { 0 };
+  char *folder = NULL, *temporary = NULL, *optimizer = NULL, *state = NULL;
   json_t *files = NULL;
   ADAMIX_TRY (folder_of (&folder, run, snapshot->step));
   ADAMIX_TRY (adamix_format (&temporary, "%s.tmp", folder));
   ADAMIX_TRY (adamix_directory_remove (temporary));
   ADAMIX_TRY (adamix_directory_make (temporary));
-  ADAMIX_TRY (make_paths (&paths, temporary));
-  ADAMIX_TRY (adamix_module_write (snapshot->all, paths.experts));
-  ADAMIX_TRY (write_optimizer (snapshot, paths.optimizer));
-  if (snapshot->best && snapshot->best_step) ADAMIX_TRY (adamix_module_write (snapshot->best, paths.best));
+  ADAMIX_TRY (adamix_path_join (&optimizer, temporary, FILE_OPTIMIZER));
+  ADAMIX_TRY (adamix_path_join (&state, temporary, FILE_STATE));
+  ADAMIX_TRY (move_modules (snapshot, temporary, false));
+  ADAMIX_TRY (write_optimizer (snapshot, optimizer));
   ADAMIX_TRY (hash_files (&files, temporary, snapshot));
-  ADAMIX_TRY (write_state (snapshot, paths.state, config, json_incref (files)));
+  ADAMIX_TRY (write_state (snapshot, state, config, json_incref (files)));
   ADAMIX_TRY (adamix_directory_remove (folder));
   if (ADAMIX_FAULT (file_rename) || rename (temporary, folder) != 0)
     ADAMIX_TRY (adamix_err_set (ADAMIX_EIO, "cannot rename %s to %s: %s", temporary, folder, strerror (errno)));
@@ -305,7 +326,8 @@ done:
     free (message);
   }
   json_decref (files);
-  free_paths (&paths);
+  free (state);
+  free (optimizer);
   free (temporary);
   free (folder);
   return err;
@@ -408,16 +430,16 @@ adamix_err
 adamix_checkpoint_read (const char *run, int64_t step, adamix_snapshot *snapshot, const json_t *config)
 {
   adamix_err err = ADAMIX_OK;
-  char *folder = NULL;
-  checkpoint_paths paths = { 0 };
+  char *folder = NULL, *optimizer = NULL, *state = NULL;
   ADAMIX_TRY (folder_of (&folder, run, step));
-  ADAMIX_TRY (make_paths (&paths, folder));
-  ADAMIX_TRY (read_state (snapshot, paths.state, config));
-  ADAMIX_TRY (adamix_module_read (snapshot->all, paths.experts));
-  ADAMIX_TRY (read_optimizer (snapshot, paths.optimizer));
-  if (snapshot->best && snapshot->best_step) ADAMIX_TRY (adamix_module_read (snapshot->best, paths.best));
+  ADAMIX_TRY (adamix_path_join (&optimizer, folder, FILE_OPTIMIZER));
+  ADAMIX_TRY (adamix_path_join (&state, folder, FILE_STATE));
+  ADAMIX_TRY (read_state (snapshot, state, config));
+  ADAMIX_TRY (move_modules (snapshot, folder, true));
+  ADAMIX_TRY (read_optimizer (snapshot, optimizer));
 done:
-  free_paths (&paths);
+  free (state);
+  free (optimizer);
   free (folder);
   return err;
 }

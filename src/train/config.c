@@ -11,7 +11,7 @@ static const adamix_method methods[] = {
 };
 
 #define METHOD_NAMES "adamix|adapter|head"
-#define MERGE_NAMES  "average|weighted|ties|dare|concat|greedy-soup|learned-soup|fisher|regmean"
+#define MERGE_NAMES  "average|weighted|ties|dare|concat|greedy-soup|learned-soup|fisher|regmean|ema"
 #define ROUTE_NAMES  "stochastic|stochastic-sentence|stochastic-token|fixed|round-robin|hash|balanced"
 
 /* "|kl|kl-forward|..." less its first character. */
@@ -85,6 +85,9 @@ static const adamix_option train_options[] = {
   INTEGER ("merge-samples", merge_samples, "1000", 1, 1e15, "training examples that soups, fisher and regmean read"),
   REAL ("merge-alpha", merge_alpha, "0.9", 0, 1,
         "regmean: factor of what is off the diagonal of the inputs' Gram matrices"),
+  REAL (
+      "ema", ema, "0", 0, 0.999999999,
+      "decay a step of a moving average of what is trained, for --merge ema, now or by adamix merge; 0: none is kept"),
   FLAG ("hold-out", hold_out,
         "keep a tenth of the training file, of each label, out of training, for the soups to choose by; they imply it"),
   STRING ("placement", placement, "owned", "owned|replicated", "which ranks hold which experts"),
@@ -326,6 +329,11 @@ check_merge (const adamix_train_config *c, const adamix_options *options)
         adamix_options_source (options, options_of_merges[i].option) > ADAMIX_SOURCE_RECIPE)
       return adamix_err_set (ADAMIX_EUSAGE, "--%s goes with --merge %s, not with --merge %s",
                              options_of_merges[i].option, options_of_merges[i].methods, c->merge);
+  if (method->reads & ADAMIX_MERGE_EMA && c->ema == 0)
+    return adamix_err_set (ADAMIX_EUSAGE,
+                           "--merge %s needs a run that keeps a moving average: train with --ema DECAY, "
+                           "e.g. 0.99",
+                           c->merge);
   if (method->lacks)
     return adamix_err_set (ADAMIX_EUNSUPPORTED,
                            "--merge %s needs %s, which this build lacks: install it, configure and "
@@ -425,6 +433,7 @@ adamix_train_config_check (adamix_train_config *c, const adamix_options *options
     return adamix_err_set (ADAMIX_EUSAGE, "--experts-per-rank %lld is more than --experts %lld",
                            (long long) c->experts_per_rank, (long long) c->experts);
   if (!method->many) {
+    c->merge = "average";
     c->experts = 1;
     c->experts_per_rank = 1;
   }

@@ -31,12 +31,15 @@ static adamix_err
 write_modules (const adamix_run *run, int64_t step)
 {
   adamix_err err = ADAMIX_OK;
-  char *experts = NULL, *merged = NULL;
+  char *experts = NULL, *merged = NULL, *ema = NULL;
   ADAMIX_TRY (adamix_path_join (&experts, run->config->output, FOLDER_EXPERTS));
   ADAMIX_TRY (adamix_path_join (&merged, run->config->output, FOLDER_MERGED));
   ADAMIX_TRY (adamix_run_write_module (run, experts, FILE_EXPERTS, &run->all, step));
+  ADAMIX_TRY (adamix_path_join (&ema, experts, FILE_EMA));
+  if (run->snapshot.ema) ADAMIX_TRY (adamix_module_write (&run->ema, ema));
   ADAMIX_TRY (adamix_run_write_module (run, merged, FILE_ADAPTER, &run->merged, step));
 done:
+  free (ema);
   free (merged);
   free (experts);
   return err;
@@ -164,6 +167,8 @@ adamix_run_finish (adamix_run *run, adamix_train_results *r)
   ADAMIX_RETURN_IF (adamix_run_gather_values (run));
   const bool best = s->best && s->best_step > 0;
   if (best) adamix_params_copy (&run->best.params, run->best.params.values, &run->all.params, run->all.params.values);
+  if (best && s->ema)
+    adamix_params_copy (&run->best_ema.params, run->best_ema.params.values, &run->ema.params, run->ema.params.values);
   r->steps = s->step;
   r->best_step = best ? s->best_step : s->step;
   ADAMIX_RETURN_IF (adamix_run_merge (run));

@@ -14,7 +14,9 @@ gather (adamix_run *run, const float *shared, const float *experts, bool per_row
 adamix_err
 adamix_run_gather_values (adamix_run *run)
 {
-  return gather (run, run->shared.values, run->experts.values, false, run->all.params.values);
+  ADAMIX_RETURN_IF (gather (run, run->shared.values, run->experts.values, false, run->all.params.values));
+  if (!run->snapshot.ema) return ADAMIX_OK;
+  return gather (run, run->shared_optimizer.ema, run->experts_optimizer.ema, false, run->ema.params.values);
 }
 
 adamix_err
@@ -40,6 +42,8 @@ adamix_run_scatter (adamix_run *run)
     ADAMIX_RETURN_IF (adamix_exchange_select (all, run->snapshot.first, false, to, sets[i].optimizer->first));
     ADAMIX_RETURN_IF (adamix_exchange_select (all, run->snapshot.second, false, to, sets[i].optimizer->second));
     ADAMIX_RETURN_IF (adamix_exchange_select (all, run->snapshot.steps, true, to, sets[i].optimizer->steps));
+    if (run->snapshot.ema)
+      ADAMIX_RETURN_IF (adamix_exchange_select (all, run->ema.params.values, false, to, sets[i].optimizer->ema));
   }
   return ADAMIX_OK;
 }

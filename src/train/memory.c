@@ -76,8 +76,10 @@ plan_parameters (adamix_run *run)
 {
   size_t bytes = 0;
   const adamix_params *const sets[] = { &run->shared, &run->experts };
-  for (size_t i = 0; i < sizeof sets / sizeof *sets; i++)
+  for (size_t i = 0; i < sizeof sets / sizeof *sets; i++) {
     bytes += adamix_params_bytes (sets[i]) + adamix_optimizer_bytes (sets[i]);
+    if (run->config->ema > 0) bytes += (size_t) sets[i]->count * sizeof (float);
+  }
   if (run->config->reproducible)
     bytes += adamix_gradient_parts_bytes (run->plan.end - run->plan.mine, &run->shared, &run->experts);
   run->memory[ADAMIX_MEMORY_PARAMETERS] = (int64_t) bytes;
@@ -99,7 +101,8 @@ plan_gathered (adamix_run *run)
   ADAMIX_TRY (adamix_inference_measure (&evaluation, run->model, &merged, &run->evaluation));
   ADAMIX_TRY (adamix_samples_measure (&samples, run));
   const size_t one = adamix_params_bytes (&all.params),
-               copies = 1 + (run->config->select == 1) + (modules && run->merge->reads & ADAMIX_MERGE_INITIAL);
+               copies = (1 + (run->config->select == 1)) * (1 + (run->config->ema > 0)) +
+                        (modules && run->merge->reads & ADAMIX_MERGE_INITIAL);
   run->memory[ADAMIX_MEMORY_GATHERED] =
       (int64_t) (copies * one + adamix_params_bytes (&merged.params) + adamix_optimizer_bytes (&all.params));
   run->memory[ADAMIX_MEMORY_EVALUATION] = (int64_t) (evaluation + samples);

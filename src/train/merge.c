@@ -34,9 +34,10 @@ merge_by (adamix_run *run, const adamix_merge_method *method)
   adamix_err err = ADAMIX_OK;
   adamix_samples samples = { 0 };
   const adamix_train_config *c = run->config;
-  adamix_params_copy (&run->all.params, run->all.params.values, &run->merged.params, run->merged.params.values);
-  if (!run->all.bank) return ADAMIX_OK;
-  adamix_merge_args args = { .all = run->all.bank,
+  const adamix_module *from = method->reads & ADAMIX_MERGE_EMA ? &run->ema : &run->all;
+  adamix_params_copy (&from->params, from->params.values, &run->merged.params, run->merged.params.values);
+  if (!from->bank) return ADAMIX_OK;
+  adamix_merge_args args = { .all = from->bank,
                              .initial = run->initial.bank,
                              .weight = run->merge_weight,
                              .density = c->merge_density > 0 ? c->merge_density : method->density,
@@ -103,6 +104,21 @@ find_experts (merging *m)
   return ADAMIX_OK;
 }
 
+/* Their moving averages, which the run has kept beside them. */
+static adamix_err
+read_ema (merging *m)
+{
+  adamix_run *run = &m->run;
+  char *path;
+  if (run->config->ema == 0) return ADAMIX_OK;
+  ADAMIX_RETURN_IF (
+      adamix_module_create (&run->ema, run->model, &run->shape, run->pool, run->outputs, ADAMIX_INFERENCE_SEQUENCES));
+  ADAMIX_RETURN_IF (adamix_path_join (&path, m->folder, FILE_EMA));
+  const adamix_err err = adamix_module_read (&run->ema, path);
+  free (path);
+  return err;
+}
+
 /* The experts of the run's folder are as many and as large as the run's options say. */
 static adamix_err
 read_experts (merging *m)
@@ -122,6 +138,7 @@ read_experts (merging *m)
   const adamix_split split = run->data[ADAMIX_SPLIT_DEV].examples ? ADAMIX_SPLIT_DEV : ADAMIX_SPLIT_TEST;
   m->dataset = &run->data[split];
   run->evaluation = adamix_inference_fit ((adamix_inference_size){ 0 }, m->dataset);
+  ADAMIX_TRY (read_ema (m));
 done:
   return err;
 }
@@ -206,7 +223,8 @@ is_wanted (const merging *m, const adamix_merge_method *method)
 {
   const adamix_train_config *c = m->run.config;
   if (strcmp (m->args->method, ADAMIX_MERGE_ALL) != 0) return strcmp (m->args->method, method->name) == 0;
-  return !method->lacks && (!(method->reads & ADAMIX_MERGE_WEIGHTS) || c->merge_weights);
+  return !method->lacks && (!(method->reads & ADAMIX_MERGE_WEIGHTS) || c->merge_weights) &&
+         (!(method->reads & ADAMIX_MERGE_EMA) || c->ema > 0);
 }
 
 static adamix_err

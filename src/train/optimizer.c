@@ -33,6 +33,7 @@ adamix_optimizer_destroy (adamix_optimizer *optimizer)
   free (optimizer->first);
   free (optimizer->second);
   free (optimizer->steps);
+  free (optimizer->ema);
   *optimizer = (adamix_optimizer){ 0 };
 }
 
@@ -62,4 +63,16 @@ adamix_optimizer_update (adamix_optimizer *optimizer, double lr, double grad_sca
     optimizer->steps[i] += 1;
     update_row (optimizer, row, optimizer->steps[i], lr, grad_scale);
   }
+}
+
+void
+adamix_optimizer_average (adamix_optimizer *optimizer, double decay, int64_t t)
+{
+  float *ema = optimizer->ema;
+  const float *value = optimizer->params->values;
+  const double share = (1 - decay) / (1 - pow (decay, (double) t));
+  if (!ema) return;
+#pragma omp parallel for schedule(static)
+  for (int64_t i = 0; i < optimizer->params->count; i++)
+    ema[i] = (float) (ema[i] + share * ((double) value[i] - ema[i]));
 }

@@ -69,6 +69,8 @@ evaluate_dev (adamix_run *run)
   s->best_step = s->step;
   s->best_value = value;
   adamix_params_copy (&run->all.params, run->all.params.values, &run->best.params, run->best.params.values);
+  if (s->ema)
+    adamix_params_copy (&run->ema.params, run->ema.params.values, &run->best_ema.params, run->best_ema.params.values);
   return ADAMIX_OK;
 }
 

@@ -54,9 +54,10 @@ typedef struct adamix_run {
 
   /* The run outside of ranks. */
   adamix_module all, merged, best;
-  adamix_module initial;      /* values before training, where the merge method reads them */
-  double *merge_weight;       /* [M]; NULL: equal */
-  adamix_inference inference; /* of merged */
+  adamix_module ema, best_ema; /* moving averages of all and best, with --ema */
+  adamix_module initial;       /* values before training, where the merge method reads them */
+  double *merge_weight;        /* [M]; NULL: equal */
+  adamix_inference inference;  /* of merged */
   adamix_snapshot snapshot;
   int lock;            /* of the run's folder: rank 0; -1: none */
   FILE *metrics;       /* rank 0 */
@@ -110,7 +111,7 @@ void adamix_run_close_on (adamix_run *run);
 adamix_err adamix_run_step (adamix_run *run, int64_t step, adamix_step_result *out);
 
 /* gather.c: bring the run together on every rank.  Collective over the world. */
-adamix_err adamix_run_gather_values (adamix_run *run);    /* into all.params.values */
+adamix_err adamix_run_gather_values (adamix_run *run);    /* into all.params.values, and ema's */
 adamix_err adamix_run_gather_optimizer (adamix_run *run); /* into the snapshot */
 /* The reverse: this rank takes what the deal in force makes its own.  Local. */
 adamix_err adamix_run_scatter (adamix_run *run);
@@ -121,7 +122,7 @@ adamix_err adamix_run_rotate (adamix_run *run, int64_t step);
 /* merge.c: the merged module of run->merge, what evaluates it, and the values before training where the method reads them.  Local. */
 adamix_err adamix_run_open_merge (adamix_run *run);
 void adamix_run_close_merge (adamix_run *run);
-/* all.params.values become the merged module.  Collective over the world. */
+/* all.params.values, or ema's, become the merged module.  Collective over the world. */
 adamix_err adamix_run_merge (adamix_run *run);
 /* The same by a method that can be had in the midst of training: the average stands in for one that reads samples. */
 adamix_err adamix_run_merge_for_now (adamix_run *run);

@@ -221,8 +221,11 @@ create_trained (adamix_run *run)
   adamix_head_initialise (run->head, (uint64_t) run->config->seed);
   ADAMIX_RETURN_IF (
       adamix_optimizer_create (&run->shared_optimizer, &run->shared, run->compute.kernels, run->config->weight_decay));
-  return adamix_optimizer_create (&run->experts_optimizer, &run->experts, run->compute.kernels,
-                                  run->config->weight_decay);
+  ADAMIX_RETURN_IF (adamix_optimizer_create (&run->experts_optimizer, &run->experts, run->compute.kernels,
+                                             run->config->weight_decay));
+  if (run->config->ema == 0) return ADAMIX_OK;
+  ADAMIX_RETURN_IF (ADAMIX_ALLOC (run->shared_optimizer.ema, run->shared.count));
+  return ADAMIX_ALLOC (run->experts_optimizer.ema, run->experts.count);
 }
 
 static adamix_err
@@ -241,19 +244,26 @@ create_buffers (adamix_run *run)
   return ADAMIX_ALLOC (run->dz, run->passes * plan->shard_sequences * run->outputs);
 }
 
-/* Modules that hold the whole run on every rank: all experts, the best step's, and the merged module. */
+/* Modules that hold the whole run on every rank: all experts, the best step's, moving averages of both; the merged module. */
 static adamix_err
 create_gathered (adamix_run *run)
 {
   const adamix_bank_shape *shape = run->method->modules ? &run->shape : NULL;
-  const int64_t most = ADAMIX_INFERENCE_SEQUENCES;
-  ADAMIX_RETURN_IF (adamix_module_create (&run->all, run->model, shape, run->pool, run->outputs, most));
-  ADAMIX_RETURN_IF (adamix_run_open_merge (run));
-  if (run->config->select == 1) {
-    ADAMIX_RETURN_IF (adamix_module_create (&run->best, run->model, shape, run->pool, run->outputs, most));
-    run->snapshot.best = &run->best;
+  const bool best = run->config->select == 1, ema = run->config->ema > 0;
+  const struct {
+    adamix_module *module, **kept;
+    bool wanted;
+  } modules[] = { { &run->all, &run->snapshot.all, true },
+                  { &run->best, &run->snapshot.best, best },
+                  { &run->ema, &run->snapshot.ema, ema },
+                  { &run->best_ema, &run->snapshot.best_ema, best && ema } };
+  for (size_t i = 0; i < sizeof modules / sizeof *modules; i++) {
+    if (!modules[i].wanted) continue;
+    ADAMIX_RETURN_IF (adamix_module_create (modules[i].module, run->model, shape, run->pool, run->outputs,
+                                            ADAMIX_INFERENCE_SEQUENCES));
+    *modules[i].kept = modules[i].module;
   }
-  run->snapshot.all = &run->all;
+  ADAMIX_RETURN_IF (adamix_run_open_merge (run));
   ADAMIX_RETURN_IF (ADAMIX_ALLOC (run->snapshot.first, run->all.params.count));
   ADAMIX_RETURN_IF (ADAMIX_ALLOC (run->snapshot.second, run->all.params.count));
   return ADAMIX_ALLOC (run->snapshot.steps, run->all.params.rows);
@@ -449,6 +459,8 @@ adamix_run_close (adamix_run *run)
   free (run->snapshot.first);
   free (run->merge_weight);
   adamix_run_close_merge (run);
+  adamix_module_destroy (&run->best_ema);
+  adamix_module_destroy (&run->ema);
   adamix_module_destroy (&run->best);
   adamix_module_destroy (&run->all);
   adamix_gradient_parts_destroy (&run->parts);

@@ -133,6 +133,8 @@ adamix_run_step (adamix_run *run, int64_t step, adamix_step_result *out)
   const double factor = clip_factor (run->config->clip, out->norm);
   adamix_optimizer_update (&run->shared_optimizer, out->lr, factor);
   adamix_optimizer_update (&run->experts_optimizer, out->lr, factor);
+  adamix_optimizer_average (&run->shared_optimizer, run->config->ema, step + 1);
+  adamix_optimizer_average (&run->experts_optimizer, run->config->ema, step + 1);
   out->seconds = adamix_clock () - start;
   run->step_seconds += out->seconds;
   return ADAMIX_OK;

@@ -22,6 +22,8 @@
 #define FILE_STATE          "state.json"
 #define FILE_LOCK           ".lock"
 #define FILE_BEST           "best.safetensors"
+#define FILE_EMA            "ema.safetensors"
+#define FILE_BEST_EMA       "best_ema.safetensors"
 
 /* Steps between two evaluations or checkpoints; 0 is never.  False if the text is none of the three forms. */
 bool adamix_period_parse (const char *text, int64_t steps_per_epoch, int64_t *period);
@@ -92,7 +94,8 @@ typedef struct adamix_snapshot {
   int64_t timed_tokens, timed_examples, loss_steps; /* timed: behind the first steps of a process */
   int64_t best_step;                                /* 0: none yet */
   double best_value;
-  adamix_module *best; /* values of all experts at best_step; NULL without --select best; borrowed */
+  adamix_module *best;           /* values of all experts at best_step; NULL without --select best; borrowed */
+  adamix_module *ema, *best_ema; /* moving averages of the two; NULL without --ema; borrowed */
 } adamix_snapshot;
 
 /* Write RUN/checkpoints/step-N whole, then remove the oldest beyond `keep`.  `config` is what a resumed run must agree

@@ -4,7 +4,7 @@
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/data.sh"
 
-common=("${base[@]}" --max-steps 12 --save-every 4 --keep 9 --select best --eval-every 4)
+common=("${base[@]}" --max-steps 12 --save-every 4 --keep 9 --select best --eval-every 4 --ema 0.9)
 run train "${common[@]}" --output "$scratch/whole"
 expect_exit 0 "train"
 
@@ -28,13 +28,16 @@ goes_on () {
   expect_stderr "warning.*step 8.*$2" "$1"
   expect_stderr "resuming from the checkpoint of step 4" "$1"
   expect "$1: the same module" cmp "$scratch/whole/merged/adapter.safetensors" "$scratch/cut/merged/adapter.safetensors"
+  for ema in experts/ema checkpoints/step-12/ema; do
+    expect "$1: the same $ema" cmp "$scratch/whole/$ema.safetensors" "$scratch/cut/$ema.safetensors"
+  done
   expect "$1: the same metrics" cmp <(without_times "$scratch/whole/metrics.jsonl") <(without_times "$scratch/cut/metrics.jsonl")
   expect "$1: the damaged checkpoint is written again" \
     cmp "$scratch/whole/checkpoints/step-8/optimizer.safetensors" "$scratch/cut/checkpoints/step-8/optimizer.safetensors"
   rm -r "$scratch/cut"
 }
 
-for file in experts optimizer best; do
+for file in experts optimizer best ema best_ema; do
   interrupt "$scratch/cut"
   damaged=$scratch/cut/checkpoints/step-8/$file.safetensors
   flip "$damaged" $(($(wc -c < "$damaged") - 5))

@@ -5,7 +5,7 @@
 
 common=("${base[@]}" --max-steps 12 --eval-every never --save-every never --experts 3 --share none --seed 7)
 declare -A options=([average]="" [weighted]="--merge-weights 1,2,0.5" [ties]="--merge-density 0.4" [dare]="" [concat]=""
-  [greedy-soup]="" [learned-soup]="--merge-samples 64" [fisher]="")
+  [greedy-soup]="" [learned-soup]="--merge-samples 64" [fisher]="" [ema]="--ema 0.9")
 if has_scalapack; then options[regmean]="--merge-alpha 0.8"; fi
 run train "${common[@]}" --output "$scratch/run"
 expect_exit 0 "train"
@@ -14,10 +14,11 @@ for method in "${!options[@]}"; do
   # shellcheck disable=SC2086 # one word for each option
   run train "${common[@]}" --merge "$method" ${options[$method]} --output "$scratch/$method"
   expect_exit 0 "train --merge $method"
-  # A run that ends in a soup holds samples out.
-  case $method in *-soup) from=$method ;; *) from=run ;; esac
+  # A run that ends in a soup holds samples out; one that ends in ema has averages.
+  from=run given=${options[$method]}
+  case $method in *-soup) from=$method ;; ema) from=ema given= ;; esac
   # shellcheck disable=SC2086
-  run merge --run "$scratch/$from" --merge "$method" ${options[$method]} --threads 1 --output "$scratch/again/$method"
+  run merge --run "$scratch/$from" --merge "$method" $given --threads 1 --output "$scratch/again/$method"
   expect_exit 0 "$method"
   expect_stdout "^$method .* $(field "$scratch/$method/all_results.json" merged_parameters) " "$method"
   for file in adapter.safetensors adamix_config.json; do
@@ -40,6 +41,43 @@ loss=$(printf %.4f "$(field "$scratch/dare.json" eval_loss)")
 echo "the cat sat on the mat" > "$scratch/line"
 run predict --model "$tiny" --adapter "$scratch/again/dare" --input "$scratch/line"
 expect_exit 0 "predict with a module that was merged again"
+
+# ---- moving averages ----
+run train "${common[@]}" --merge average --ema 0.9 --output "$scratch/kept"
+expect "--ema leaves the training as it is" cmp "$scratch/kept/merged/adapter.safetensors" "$scratch/average/merged/adapter.safetensors"
+run merge --run "$scratch/kept" --merge ema --threads 1 --output "$scratch/again/kept"
+expect "a run that kept averages: the module of one that ends in them" \
+  cmp "$scratch/again/kept/adapter.safetensors" "$scratch/ema/merged/adapter.safetensors"
+# So short a memory holds the last step alone.
+run train "${common[@]}" --merge ema --ema 1e-30 --output "$scratch/last"
+expect "an average without a memory is the last step's" \
+  cmp "$scratch/last/merged/adapter.safetensors" "$scratch/average/merged/adapter.safetensors"
+# The mean of the averages: that of experts whose values are those.
+cp -r "$scratch/kept" "$scratch/exchanged"
+cp "$scratch/kept/experts/ema.safetensors" "$scratch/exchanged/experts/experts.safetensors"
+run merge --run "$scratch/exchanged" --merge average --threads 1 --output "$scratch/again/exchanged"
+expect "ema is the average of averages" cmp "$scratch/again/exchanged/adapter.safetensors" "$scratch/ema/merged/adapter.safetensors"
+run merge --run "$scratch/run" --merge ema
+expect_exit 2 "ema of a run without averages"
+expect_stderr "train with --ema" "ema of a run without averages"
+rm "$scratch/exchanged/experts/ema.safetensors"
+run merge --run "$scratch/exchanged" --merge ema
+expect_exit 1 "averages that are gone"
+expect_stderr "ema.safetensors" "averages that are gone"
+# Resumed on another number of ranks.
+same=("${common[@]}" --ema 0.9 --reproducible --placement replicated --save-every 3 --keep 9 --select best --eval-every 3)
+run train "${same[@]}" --output "$scratch/whole"
+cp -r "$scratch/whole" "$scratch/cut"
+rm -r "$scratch/cut/all_results.json" "$scratch/cut/merged" "$scratch/cut/experts" "$scratch/cut/checkpoints/step-"{9,12}
+run_ranks 2 train "${same[@]}" --output "$scratch/cut" --resume
+expect_exit 0 "resumed on two ranks"
+for ema in experts/ema checkpoints/step-12/ema; do
+  expect "resumed on two ranks: the same $ema" cmp "$scratch/whole/$ema.safetensors" "$scratch/cut/$ema.safetensors"
+done
+best=$(field "$scratch/whole/all_results.json" best_step)
+expect "the best step is not the last" [ "$best" -lt 12 ]
+expect "--select best: the averages of that step" \
+  cmp "$scratch/whole/experts/ema.safetensors" "$scratch/whole/checkpoints/step-$best/ema.safetensors"
 
 # ---- a task of the table ----
 mkdir "$scratch/sst2"

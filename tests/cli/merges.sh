@@ -5,7 +5,7 @@
 
 common=("${base[@]}" --max-steps 12 --eval-every never --save-every never --experts 3 --share none)
 declare -A options=([average]="" [weighted]="--merge-weights 1,2,0.5" [ties]="--merge-density 0.4" [dare]="" [concat]=""
-  [greedy-soup]="" [learned-soup]="--merge-samples 64" [fisher]="")
+  [greedy-soup]="" [learned-soup]="--merge-samples 64" [fisher]="" [ema]="--ema 0.9")
 if has_scalapack; then
   options[regmean]="--merge-alpha 0.8"
 else
@@ -47,6 +47,10 @@ expect_exit 2 "weights for the average"
 run train "${common[@]}" --merge-density 0.5 --output "$scratch/bad"
 expect_exit 2 "density for the average"
 expect_stderr "ties or dare" "density for the average"
+run train "${common[@]}" --merge ema --output "$scratch/bad"
+expect_exit 2 "ema without an average"
+expect_stderr "train with --ema" "ema without an average"
+expect_no_file "$scratch/average/experts/ema.safetensors"
 for option in merge-samples merge-alpha; do
   run train "${common[@]}" --merge ties "--$option" 1 --output "$scratch/bad"
   expect_exit 2 "--$option for ties"

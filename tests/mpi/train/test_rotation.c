@@ -1,6 +1,7 @@
 /* Experts change their owners with all that belongs to them: between any two checkpoints of consecutive steps, each
  * expert's values, moments and t are in the relation of one update of AdamW, whoever owned it before and after.
- *   m' = b1 m + (1 - b1) g   and   v' = b2 v + (1 - b2) g^2   tell the same g, and p' follows from p, m', v' and t'. */
+ *   m' = b1 m + (1 - b1) g   and   v' = b2 v + (1 - b2) g^2   tell the same g, and p' follows from p, m', v' and t'.
+ * The moving average goes with them:   a' = a + (p' - a) (1 - d) / (1 - d^step). */
 #include <adamix/train.h>
 
 #include <float.h>
@@ -13,6 +14,7 @@ enum { STEPS = 12, ROWS = 24, PATH = 256 };
 #define BETA1   0.9
 #define BETA2   0.999
 #define EPSILON 1e-8
+#define DECAY   0.8
 
 /* ---- a short training ---------------------------------------------------------------------------------------------- */
 
@@ -72,6 +74,8 @@ train (adamix_comm *world, const char *folder, char *rotate_every, char *experts
                        save_every,
                        "--keep",
                        "99",
+                       "--ema",
+                       "0.8",
                        "--rotate-every",
                        rotate_every,
                        "--experts-per-rank",
@@ -89,7 +93,7 @@ train (adamix_comm *world, const char *folder, char *rotate_every, char *experts
 /* ---- two checkpoints beside each other ------------------------------------------------------------------------------ */
 
 typedef struct checkpoint {
-  adamix_safetensors values, optimizer;
+  adamix_safetensors values, optimizer, ema;
 } checkpoint;
 
 static void
@@ -100,6 +104,8 @@ open_checkpoint (checkpoint *out, const char *folder, int step)
   must (adamix_safetensors_open (&out->values, path));
   snprintf (path, sizeof path, "%s/run/checkpoints/step-%d/optimizer.safetensors", folder, step);
   must (adamix_safetensors_open (&out->optimizer, path));
+  snprintf (path, sizeof path, "%s/run/checkpoints/step-%d/ema.safetensors", folder, step);
+  must (adamix_safetensors_open (&out->ema, path));
 }
 
 static void
@@ -107,6 +113,7 @@ close_checkpoint (checkpoint *c)
 {
   adamix_safetensors_close (&c->values);
   adamix_safetensors_close (&c->optimizer);
+  adamix_safetensors_close (&c->ema);
 }
 
 static double
@@ -143,6 +150,17 @@ check_element (const checkpoint *before, const checkpoint *after, const char *na
           name, (int) e, t, p, wanted);
 }
 
+/* Two roundings of numbers of the size of the average and the value. */
+static void
+check_average (const checkpoint *before, const checkpoint *after, const char *name, int64_t e, int step)
+{
+  const double a0 = element (&before->ema, name, "", e), a = element (&after->ema, name, "", e);
+  const double p = element (&after->values, name, "", e);
+  const double wanted = a0 + (p - a0) * (1 - DECAY) / (1 - pow (DECAY, step));
+  expect (fabs (a - wanted) <= FLT_EPSILON * (fabs (a0) + fabs (p)), "%s [%d] at step %d: an average of %.9g, not %.9g",
+          name, (int) e, step, a, wanted);
+}
+
 static void
 check_step (const char *folder, int step, const adamix_train_config *config)
 {
@@ -159,18 +177,21 @@ check_step (const char *folder, int step, const adamix_train_config *config)
     expect (t0 > 0 ? t == t0 + 1 : t == 0 || t == 1, "%s: t goes from %g to %g at step %d", tensor->name, t0, t, step);
     used += t > 0;
     for (int64_t e = 0; e < tensor->count; e++) check_element (&before, &after, tensor->name, e, t, lr, decay);
+    for (int64_t e = 0; e < tensor->count; e++) check_average (&before, &after, tensor->name, e, step);
   }
   expect (used > 4, "only %d tensors were trained up to step %d", used, step);
   close_checkpoint (&before);
   close_checkpoint (&after);
 }
 
-/* The last checkpoint's values and optimizer. */
+/* The last checkpoint's values, optimizer and averages. */
+enum { FILES = 3 };
+
 static void
-hash_last (const char *folder, adamix_sha256 out[2])
+hash_last (const char *folder, adamix_sha256 out[FILES])
 {
-  static const char *const name[2] = { "experts", "optimizer" };
-  for (int i = 0; i < 2; i++) {
+  static const char *const name[FILES] = { "experts", "optimizer", "ema" };
+  for (int i = 0; i < FILES; i++) {
     char path[2 * PATH];
     snprintf (path, sizeof path, "%s/run/checkpoints/step-%d/%s.safetensors", folder, STEPS, name[i]);
     must (adamix_sha256_file (&out[i], path));
@@ -179,11 +200,11 @@ hash_last (const char *folder, adamix_sha256 out[2])
 
 /* Checkpoints gather the experts too, so rotation has to be right without one before it: the end is the same. */
 static void
-check_end (const char *folder, const adamix_sha256 saved[2])
+check_end (const char *folder, const adamix_sha256 saved[FILES])
 {
-  adamix_sha256 unsaved[2];
+  adamix_sha256 unsaved[FILES];
   hash_last (folder, unsaved);
-  for (int i = 0; i < 2; i++)
+  for (int i = 0; i < FILES; i++)
     expect (strcmp (saved[i].hex, unsaved[i].hex) == 0, "without checkpoints in between the end is another");
 }
 
@@ -205,7 +226,7 @@ main (int argc, char **argv)
   if (world.rank == 0) write_texts (texts);
   must (adamix_comm_arrive (&world));
   for (size_t c = 0; c < sizeof cases / sizeof *cases; c++) {
-    adamix_sha256 saved[2];
+    adamix_sha256 saved[FILES];
     train (&world, folder, cases[c].rotate_every, cases[c].experts_per_rank, "1", &config);
     for (int step = 2; world.rank == 0 && step <= STEPS; step++) check_step (folder, step, &config);
     if (world.rank == 0) hash_last (folder, saved);

@@ -41,6 +41,14 @@ tear_down (void)
   adamix_params_destroy (&params);
 }
 
+/* One that was filled with `value`. */
+static void
+must_have_ema (float value)
+{
+  cr_assert (eq (int, ADAMIX_ALLOC (optimizer.ema, params.count), ADAMIX_OK));
+  for (int64_t i = 0; i < params.count; i++) optimizer.ema[i] = value;
+}
+
 TestSuite (optimizer, .init = set_up, .fini = tear_down);
 
 static double
@@ -96,4 +104,31 @@ Test (optimizer, leaves_what_never_had_a_gradient)
   cr_assert (eq (flt, params.row[1].value[0], 1));
   cr_assert (eq (flt, optimizer.steps[1], 0));
   cr_assert (eq (flt, optimizer.steps[0], 1));
+}
+
+/* sum_i d^(t-i) p_i / sum_i d^(t-i), without a share of what was there before the first step.  Each step rounds the average
+ * once, and later ones forget it. */
+Test (optimizer, averages_the_values_over_the_steps)
+{
+  const double forget = 0.75;
+  double sum = 0, whole = 0;
+  must_have_ema (17);
+  for (int step = 1; step <= STEPS; step++) {
+    const double value = sin (step);
+    params.row[2].value[4] = (float) value;
+    sum = forget * sum + (double) (float) value;
+    whole = forget * whole + 1;
+    adamix_optimizer_average (&optimizer, forget, step);
+    cr_assert (epsilon_eq (dbl, optimizer.ema[params.row[2].offset + 4], sum / whole, 4 * FLT_EPSILON), "step %d",
+               step);
+    if (step == 1) cr_assert (eq (flt, optimizer.ema[params.row[2].offset + 4], (float) value));
+  }
+}
+
+Test (optimizer, averages_what_does_not_change_to_itself)
+{
+  must_have_ema (0);
+  for (int i = 0; i < WIDTH; i++) params.row[0].value[i] = (float) (0.1 * i);
+  for (int step = 1; step <= STEPS; step++) adamix_optimizer_average (&optimizer, 0.9, step);
+  for (int i = 0; i < WIDTH; i++) cr_assert (eq (flt, optimizer.ema[i], params.row[0].value[i]));
 }
