@@ -47,7 +47,7 @@ merge_by (adamix_run *run, const adamix_merge_method *method)
     ADAMIX_TRY (adamix_comm_agree (run->args->world, adamix_samples_open (&samples, run)));
     args.scorer = &samples.scorer;
   }
-  ADAMIX_TRY (method->merge (&args, run->merged.bank));
+  ADAMIX_TRY (adamix_comm_agree (run->args->world, method->merge (&args, run->merged.bank)));
 done:
   adamix_samples_close (&samples);
   return err;
@@ -143,11 +143,12 @@ done:
   return err;
 }
 
-/* Then there may be backward passes. */
+/* Then there may be backward passes; ADAMIX_MERGE_ALL is no row. */
 static bool
 reads_samples (const merging *m)
 {
-  return strcmp (m->args->method, ADAMIX_MERGE_ALL) == 0 || m->run.merge->reads & ADAMIX_MERGE_SAMPLES;
+  const adamix_merge_method *method = adamix_merge_method_find (m->args->method);
+  return !method || method->reads & ADAMIX_MERGE_SAMPLES;
 }
 
 static adamix_err
@@ -234,6 +235,7 @@ choose (merging *m, const adamix_merge_method **chosen, int64_t *count)
   const adamix_merge_method *method = adamix_merge_methods (&methods);
   for (int i = 0; i < methods; i++)
     if (is_wanted (m, &method[i])) chosen[(*count)++] = &method[i];
+  if (*count == 0) return adamix_err_set (ADAMIX_EUSAGE, "there is no merge method '%s'", m->args->method);
   for (int64_t i = 0; i < *count; i++) ADAMIX_RETURN_IF (check_folder (m, chosen[i]));
   return ADAMIX_OK;
 }

@@ -139,6 +139,14 @@ run train "${base[@]}" --max-steps 2 --method head --output "$scratch/head"
 run merge --run "$scratch/head"
 expect_exit 2 "a run without experts"
 expect_stderr "method head has no experts" "a run without experts"
+run train "${base[@]}" --max-steps 2 --method adapter --output "$scratch/adapter"
+run merge --run "$scratch/adapter" --merge all --threads 1 --output "$scratch/single"
+expect_exit 0 "a run of one module"
+for method in average ties dare concat greedy-soup learned-soup fisher; do
+  expect "$method of one module is that module" cmp "$scratch/single/$method/adapter.safetensors" "$scratch/adapter/merged/adapter.safetensors"
+done
+run merge --run "$scratch/adapter" --merge fisher --threads 1
+expect_exit 0 "fisher alone of a run of one module"
 cp -r "$scratch/run" "$scratch/unlike"
 cp "$scratch/ties/experts/"* "$scratch/unlike/experts"
 sed -i 's/"experts": 3/"experts": 2/' "$scratch/unlike/run.json"
