@@ -44,6 +44,17 @@ plan 2 "$tiny" "${data[@]}" "${steps[@]}" --reproducible --placement replicated 
 train 2 "$scratch/more" --model "$tiny" "${data[@]}" "${steps[@]}" --reproducible --placement replicated --select best --share none
 expect_planned "--reproducible --select best" "$scratch/more/all_results.json"
 
+# ---- what a merge reads ----
+# part NAME - of the rank in the plan.
+part () { field "$scratch/plan.json" "$1"; }
+plan 1 "$tiny" "${data[@]}" "${steps[@]}"
+average=$(part parameter_bytes) gathered=$(part gathered_bytes) evaluation=$(part evaluation_bytes)
+plan 1 "$tiny" "${data[@]}" "${steps[@]}" --merge fisher --merge-samples 40 --ema 0.9
+expect_exit 0 "fisher and ema"
+expect "ema: beside values, gradients and two moments a fifth array" close "$(part parameter_bytes)" $((average * 5 / 4)) 0.02
+expect "ema: gathered too" [ "$(part gathered_bytes)" -gt "$gathered" ]
+expect "fisher: buffers for samples" [ "$(part evaluation_bytes)" -gt "$evaluation" ]
+
 # ---- a budget: layers are computed again, as few as it takes, and the results are the same ----
 # A tiny encoder of 3 layers: each budget is one byte less than what was needed before.
 for method in adamix adapter; do

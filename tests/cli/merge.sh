@@ -15,10 +15,10 @@ for method in "${!options[@]}"; do
   run train "${common[@]}" --merge "$method" ${options[$method]} --output "$scratch/$method"
   expect_exit 0 "train --merge $method"
   # A run that ends in a soup holds samples out; one that ends in ema has averages.
-  from=run given=${options[$method]}
-  case $method in *-soup) from=$method ;; ema) from=ema given= ;; esac
+  from=run extra=${options[$method]}
+  case $method in *-soup) from=$method ;; ema) from=ema extra= ;; esac
   # shellcheck disable=SC2086
-  run merge --run "$scratch/$from" --merge "$method" $given --threads 1 --output "$scratch/again/$method"
+  run merge --run "$scratch/$from" --merge "$method" $extra --threads 1 --output "$scratch/again/$method"
   expect_exit 0 "$method"
   expect_stdout "^$method .* $(field "$scratch/$method/all_results.json" merged_parameters) " "$method"
   for file in adapter.safetensors adamix_config.json; do

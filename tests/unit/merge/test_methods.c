@@ -10,8 +10,8 @@
 
 enum { L = 2, H = 9, R = 4, M = 3 };
 
-static const char *const names[] = { "average",     "weighted",     "ties",   "dare",   "concat",
-                                     "greedy-soup", "learned-soup", "fisher", "regmean" };
+static const char *const names[] = { "average",     "weighted",     "ties",   "dare",    "concat",
+                                     "greedy-soup", "learned-soup", "fisher", "regmean", "ema" };
 static const double weights[M] = { 0.5, 1.5, 2 };
 #define NAMES (sizeof names / sizeof *names)
 
