@@ -35,6 +35,7 @@ typedef struct adamix_merge_args {
   double alpha;               /* of regmean, 0 to 1 */
   uint64_t seed;              /* of what dare drops */
   adamix_scorer *scorer;      /* for methods that read samples; else NULL */
+  double *chosen;             /* [M] gets the weights that a soup chose, of sum 1; NULL: nobody asks */
 } adamix_merge_args;
 
 /* What a method reads beside the experts: a set of bits. */

@@ -44,6 +44,7 @@ cook (const adamix_merge_args *args, const ingredient *list, double *weight, ada
     else
       weight[list[i].number] = 0;
   }
+  adamix_merge_tell (args, weight);
   return adamix_merge_weighted (&soup, merged);
 }
 

@@ -130,6 +130,7 @@ descend (search *s, point *at, point *next, adamix_bank *merged)
     }
   }
   s->args.weight = at->weight;
+  adamix_merge_tell (&s->args, at->weight);
   return adamix_merge_weighted (&s->args, merged);
 }
 

@@ -31,6 +31,8 @@ adamix_err adamix_merge_check (const adamix_bank *all, const adamix_bank *merged
 /* out = the mean over the experts. */
 adamix_err adamix_merge_mean (const adamix_merge_tensor *tensor);
 
+/* Tell the weights that a soup chose, of any sum, to whoever asks. */
+void adamix_merge_tell (const adamix_merge_args *args, const double *weight);
 /* Mean loss of expert `slot` over the examples of all ranks.  Collective over scorer->comm. */
 adamix_err adamix_merge_loss (adamix_scorer *scorer, const adamix_bank *bank, int64_t slot, double *mean);
 

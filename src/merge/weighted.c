@@ -16,6 +16,15 @@ weigh (const adamix_merge_tensor *tensor)
   return ADAMIX_OK;
 }
 
+void
+adamix_merge_tell (const adamix_merge_args *args, const double *weight)
+{
+  const int64_t experts = args->all->shape.experts;
+  double whole = 0;
+  for (int64_t j = 0; j < experts; j++) whole += weight[j];
+  for (int64_t j = 0; args->chosen && j < experts; j++) args->chosen[j] = weight[j] / whole;
+}
+
 adamix_err
 adamix_merge_weighted (const adamix_merge_args *args, adamix_bank *merged)
 {

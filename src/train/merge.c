@@ -28,11 +28,27 @@ adamix_run_close_merge (adamix_run *run)
   adamix_module_destroy (&run->merged);
 }
 
+/* What a soup chose; all 0: the method chose nothing. */
+static void
+tell_weights (adamix_log *log, const char *method, const double *weight, int64_t experts)
+{
+  enum { WIDTH = 512 };
+  char list[WIDTH] = "";
+  double whole = 0;
+  for (int64_t j = 0; j < experts; j++) {
+    const size_t length = strlen (list);
+    whole += weight[j];
+    snprintf (list + length, sizeof list - length, " %.3f", weight[j]);
+  }
+  if (whole > 0) adamix_log_info (log, "%s: the weights of the experts are%s", method, list);
+}
+
 static adamix_err
 merge_by (adamix_run *run, const adamix_merge_method *method)
 {
   adamix_err err = ADAMIX_OK;
   adamix_samples samples = { 0 };
+  double *chosen = NULL;
   const adamix_train_config *c = run->config;
   const adamix_module *from = method->reads & ADAMIX_MERGE_EMA ? &run->ema : &run->all;
   adamix_params_copy (&from->params, from->params.values, &run->merged.params, run->merged.params.values);
@@ -46,9 +62,13 @@ merge_by (adamix_run *run, const adamix_merge_method *method)
   if (method->reads & ADAMIX_MERGE_SAMPLES) {
     ADAMIX_TRY (adamix_comm_agree (run->args->world, adamix_samples_open (&samples, run)));
     args.scorer = &samples.scorer;
+    ADAMIX_TRY (adamix_comm_agree (run->args->world, ADAMIX_ALLOC (chosen, run->shape.experts)));
+    args.chosen = chosen;
   }
   ADAMIX_TRY (adamix_comm_agree (run->args->world, method->merge (&args, run->merged.bank)));
+  if (chosen) tell_weights (run->args->log, method->name, chosen, run->shape.experts);
 done:
+  free (chosen);
   adamix_samples_close (&samples);
   return err;
 }

@@ -30,6 +30,7 @@ run train "${common[@]}" --merge average --hold-out --output "$scratch/held"
 run merge --run "$scratch/held" --merge greedy-soup --threads 1 --output "$scratch/again/held"
 expect "--hold-out: the soup of a run that ends in one" \
   cmp "$scratch/again/held/adapter.safetensors" "$scratch/greedy-soup/merged/adapter.safetensors"
+expect_stderr "greedy-soup: the weights of the experts are [01].[0-9]* [01].[0-9]* [01].[0-9]*\$" "--hold-out"
 expect "--hold-out: no warning" [ "$(grep -c warning "$scratch/err")" -eq 0 ]
 run merge --run "$scratch/run" --merge greedy-soup --threads 1
 expect_exit 0 "a soup of a run that held nothing out"

@@ -34,10 +34,12 @@ tear_down (void)
 
 TestSuite (soups, .init = set_up, .fini = tear_down);
 
+static double chosen[M];
+
 static void
 merge (const char *name)
 {
-  const adamix_merge_args args = { .all = all.bank, .scorer = &scorer.scorer };
+  const adamix_merge_args args = { .all = all.bank, .scorer = &scorer.scorer, .chosen = chosen };
   must (adamix_merge_method_find (name)->merge (&args, merged.bank));
 }
 
@@ -77,6 +79,9 @@ Test (soups, greedy_leaves_out_what_makes_it_worse)
   merge ("greedy-soup");
   expect_close (merged.bank, target.bank, 4 * FLT_EPSILON);
   cr_expect (eq (i64, scorer.looks, M + M - 1));
+  cr_expect (eq (dbl, chosen[0], 0.5));
+  cr_expect (eq (dbl, chosen[1], 0));
+  cr_expect (eq (dbl, chosen[2], 0.5));
 }
 
 Test (soups, greedy_takes_all_where_all_help)
@@ -106,6 +111,7 @@ Test (soups, learned_finds_the_weights)
   scorer.looks = 0;
   merge ("learned-soup");
   cr_expect (scorer.looks <= 24, "%lld looks", (long long) scorer.looks);
+  for (int j = 0; j < M; j++) cr_expect (fabs (chosen[j] - weight[j]) < 0.03, "%d: %g", j, chosen[j]);
   cr_expect (loss_of (merged.bank, 0) < 1e-3 * before, "%g, was %g", loss_of (merged.bank, 0), before);
 }
 
