@@ -124,8 +124,9 @@ driver_eval (const driver_command *self, int argc, char **argv)
   const int threads = config.threads ? (int) config.threads : session.cores;
   ADAMIX_TRY (adamix_compute_agree (&e.compute, e.world, config.gemm, config.precision, config.kernels, threads));
   ADAMIX_TRY (adamix_comm_agree (e.world, eval_open_encoder (&e, &config)));
-  ADAMIX_TRY (adamix_model_pack_node (e.model, e.world, false));
   ADAMIX_TRY (adamix_comm_agree (e.world, open_all (&e, &config, &mode, &count, log)));
+  ADAMIX_TRY (adamix_model_pack_node (e.model, e.world, false));
+  ADAMIX_TRY (adamix_comm_agree (e.world, adamix_adapter_check (&e.config[EVAL_MERGED], config.adapter, e.model)));
   for (int64_t m = 0; m < count; m++) ADAMIX_TRY (evaluate_mode (&e, &mode[m]));
   if (e.world->rank == 0) {
     eval_modes_print (&e, mode, count);

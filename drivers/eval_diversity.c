@@ -60,8 +60,8 @@ compare_weights (eval_diversity_study *s, const evaluator *e, const eval_config 
   int64_t seed = 0;
   ADAMIX_TRY (read_seed (c->adapter, &s->changes, &seed));
   if (s->changes) {
-    ADAMIX_TRY (adamix_module_create (&initial, e->model, &config->shape, config->pool, adamix_adapter_outputs (config),
-                                      ADAMIX_INFERENCE_SEQUENCES));
+    const adamix_module_form form = adamix_adapter_form (config, &config->shape);
+    ADAMIX_TRY (adamix_module_create (&initial, e->model, &form));
     adamix_bank_initialise (initial.bank, (uint64_t) seed);
   }
   ADAMIX_TRY (eval_diversity_weights (s, &e->module[EVAL_EXPERTS].params, s->changes ? &initial.params : NULL));
@@ -140,8 +140,8 @@ walk_line (eval_line *line, evaluator *e)
   adamix_module point = { 0 };
   adamix_inference inference = { 0 };
   const adamix_inference_size size = adamix_inference_fit ((adamix_inference_size){ 0 }, &e->dataset);
-  err = adamix_module_create (&point, e->model, &shape, config->pool, adamix_adapter_outputs (config),
-                              ADAMIX_INFERENCE_SEQUENCES);
+  const adamix_module_form form = adamix_adapter_form (config, &shape);
+  err = adamix_module_create (&point, e->model, &form);
   if (!err) err = adamix_inference_create (&inference, e->model, &e->compute, &point, &size);
   ADAMIX_TRY (adamix_comm_agree (e->world, err));
   for (int i = 0; i < EVAL_LINE_POINTS; i++) {

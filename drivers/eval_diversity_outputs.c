@@ -5,33 +5,25 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MOST_TEXTS = 512, PLACES = ADAMIX_PLACE_FFN + 1 };
-static const char *const places[PLACES] = { [ADAMIX_PLACE_ATTENTION] = "attention", [ADAMIX_PLACE_FFN] = "ffn" };
+enum { MOST_TEXTS = 512 };
 
 typedef struct probe {
   adamix_insertion insertion; /* first: the model hands back a pointer to it */
   adamix_inference inference[EVAL_MODULES];
-  int64_t layers, experts, texts, hidden;
-  int64_t places; /* served in a layer */
-  float *y;       /* [rows,H] an expert's */
-  int64_t *text;  /* [rows] number of the text that a row of the batch is of */
-  float *output;  /* [layers, places, experts, texts, H]: mean over the rows of a text that a layer computes */
+  adamix_bank_shape shape; /* of the experts */
+  int64_t sites, experts, texts, hidden;
+  float *y;      /* [rows,H] an expert's */
+  int64_t *text; /* [rows] number of the text that a row of the batch is of */
+  float *output; /* [sites, experts, texts, H]: mean over the rows of a text that a layer computes */
 } probe;
 
-static bool
-is_served (const probe *p, adamix_place place)
-{
-  return place == ADAMIX_PLACE_ATTENTION ? p->insertion.serves_attention : p->insertion.serves_ffn;
-}
-
 static float *
-outputs_of (const probe *p, int64_t layer, adamix_place place, int64_t expert)
+outputs_of (const probe *p, int64_t site, int64_t expert)
 {
-  const int64_t index = p->places == PLACES ? (int64_t) place : 0;
-  return p->output + (((layer * p->places + index) * p->experts + expert) * p->texts) * p->hidden;
+  return p->output + (site * p->experts + expert) * p->texts * p->hidden;
 }
 
-/* out[text,:] += mean over its rows of y - x */
+/* out[text,:] += mean over its rows of y - x; x without data is 0 */
 static void
 add_means (const probe *p, const adamix_rows *rows, adamix_view x, adamix_view y, float *out)
 {
@@ -40,7 +32,8 @@ add_means (const probe *p, const adamix_rows *rows, adamix_view x, adamix_view y
     for (end = r; end < rows->count && p->text[rows->row ? rows->row[end] : end] == text;) end++;
     for (int64_t c = 0; c < p->hidden; c++) {
       double sum = 0;
-      for (int64_t i = r; i < end; i++) sum += (double) y.data[i * y.stride + c] - x.data[i * x.stride + c];
+      for (int64_t i = r; i < end; i++)
+        sum += (double) y.data[i * y.stride + c] - (x.data ? x.data[i * x.stride + c] : 0);
       out[text * p->hidden + c] = (float) (sum / (double) (end - r));
     }
   }
@@ -53,20 +46,23 @@ insertion_of (probe *p, int module)
 }
 
 static adamix_err
-forward (adamix_insertion *insertion, int64_t layer, adamix_place place, const adamix_rows *rows, adamix_view x,
-         adamix_view y)
+forward (adamix_insertion *insertion, const adamix_site *site, adamix_view x, adamix_view y)
 {
   probe *p = (probe *) insertion;
   adamix_inference *experts = &p->inference[EVAL_EXPERTS];
   adamix_insertion *asked = insertion_of (p, EVAL_EXPERTS), *serving = insertion_of (p, EVAL_MERGED);
   adamix_view answer = adamix_view_of (p->y, x.rows, x.cols);
+  /* Beside a linear map a module adds to what is there: here to nothing. */
+  const bool beside = ADAMIX_PLACE_BIT (site->place) & ADAMIX_PLACES_LINEAR;
+  const adamix_view base = beside ? (adamix_view){ 0 } : x;
   for (int64_t j = 0; j < p->experts; j++) {
     adamix_route_fixed (experts->module->bank, p->inference[EVAL_MERGED].batch.tokens, j,
                         adamix_inserted_bank_route (experts->inserted));
-    ADAMIX_RETURN_IF (asked->forward (asked, layer, place, rows, x, answer));
-    add_means (p, rows, x, answer, outputs_of (p, layer, place, j));
+    if (beside) memset (p->y, 0, (size_t) (x.rows * x.cols) * sizeof *p->y);
+    ADAMIX_RETURN_IF (asked->forward (asked, site, x, answer));
+    add_means (p, &site->rows, base, answer, outputs_of (p, adamix_bank_site (&p->shape, site->layer, site->place), j));
   }
-  return serving->forward (serving, layer, place, rows, x, y);
+  return serving->forward (serving, site, x, y);
 }
 
 static adamix_err
@@ -74,16 +70,16 @@ probe_create (probe *out, const evaluator *e, const eval_diversity_study *s)
 {
   const adamix_bank_shape *shape = &e->config[EVAL_EXPERTS].shape;
   const int64_t tokens = out->inference[EVAL_MERGED].batch.capacity_tokens;
-  out->layers = shape->layers;
+  out->shape = *shape;
+  out->sites = adamix_bank_sites (shape);
   out->hidden = shape->hidden;
   out->experts = s->experts;
   out->texts = s->texts;
   out->insertion = *insertion_of (out, EVAL_MERGED);
   out->insertion.forward = forward;
-  out->places = out->insertion.serves_attention + out->insertion.serves_ffn;
   ADAMIX_RETURN_IF (ADAMIX_ALLOC (out->y, tokens * out->hidden));
   ADAMIX_RETURN_IF (ADAMIX_ALLOC (out->text, tokens));
-  return ADAMIX_ALLOC (out->output, out->layers * out->places * out->experts * out->texts * out->hidden);
+  return ADAMIX_ALLOC (out->output, out->sites * out->experts * out->texts * out->hidden);
 }
 
 static void
@@ -124,11 +120,11 @@ ask_all (probe *p, evaluator *e)
   for (int64_t first = e->world->rank * most; first < p->texts && !err; first += e->world->size * most)
     err = ask (p, e, first, p->texts - first < most ? p->texts - first : most);
   ADAMIX_RETURN_IF (adamix_comm_agree (e->world, err));
-  return adamix_comm_sum_f32 (e->world, p->output, p->layers * p->places * p->experts * p->texts * p->hidden);
+  return adamix_comm_sum_f32 (e->world, p->output, p->sites * p->experts * p->texts * p->hidden);
 }
 
 static adamix_err
-compare (const probe *p, int64_t layer, adamix_place place, double *value)
+compare (const probe *p, int64_t site, double *value)
 {
   adamix_err err = ADAMIX_OK;
   const int64_t size = p->texts * p->hidden, square = p->texts * p->texts;
@@ -136,7 +132,7 @@ compare (const probe *p, int64_t layer, adamix_place place, double *value)
   ADAMIX_TRY (ADAMIX_ALLOC (x, size));
   ADAMIX_TRY (ADAMIX_ALLOC (gram, p->experts * square));
   for (int64_t j = 0; j < p->experts; j++) {
-    const float *output = outputs_of (p, layer, place, j);
+    const float *output = outputs_of (p, site, j);
     for (int64_t i = 0; i < size; i++) x[i] = output[i];
     adamix_metric_gram (p->texts, p->hidden, x, gram + j * square);
   }
@@ -153,11 +149,12 @@ static adamix_err
 compare_all (const probe *p, eval_diversity_study *s)
 {
   double *value;
-  for (int64_t layer = 0; layer < p->layers; layer++)
-    for (int place = 0; place < PLACES; place++) {
-      if (!is_served (p, (adamix_place) place)) continue;
-      ADAMIX_RETURN_IF (eval_measure_add (s, "outputs_cka", places[place], layer, &value));
-      ADAMIX_RETURN_IF (compare (p, layer, (adamix_place) place, value));
+  for (int64_t layer = 0; layer < p->shape.layers; layer++)
+    for (int i = 0; i < ADAMIX_PLACES; i++) {
+      const adamix_place place = (adamix_place) i;
+      if (!(p->shape.places & ADAMIX_PLACE_BIT (place))) continue;
+      ADAMIX_RETURN_IF (eval_measure_add (s, "outputs_cka", adamix_place_name (place), layer, &value));
+      ADAMIX_RETURN_IF (compare (p, adamix_bank_site (&p->shape, layer, place), value));
     }
   return ADAMIX_OK;
 }

@@ -73,8 +73,7 @@ adamix_err
 eval_open_modules (evaluator *e, const eval_config *c, bool experts)
 {
   for (int m = 0; m <= (experts ? EVAL_EXPERTS : EVAL_MERGED); m++)
-    ADAMIX_RETURN_IF (adamix_adapter_open (&e->config[m], &e->module[m], c->adapter, m == EVAL_EXPERTS, e->model,
-                                           ADAMIX_INFERENCE_SEQUENCES));
+    ADAMIX_RETURN_IF (adamix_adapter_open (&e->config[m], &e->module[m], c->adapter, m == EVAL_EXPERTS, e->model));
   return ADAMIX_OK;
 }
 

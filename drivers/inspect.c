@@ -132,7 +132,8 @@ inspect_module (const char *path, bool experts, json_t **out)
     /* Forward FLOPs a token of one module a layer, whatever M is: routes and the merged module cost the same. */
     const adamix_bank_shape *s = &config.shape;
     adamix_json_put (out, "merged_parameters", json_integer (adamix_bank_merged_parameters (s)));
-    adamix_json_put (out, "module_flops_per_token", json_integer (4 * s->layers * s->hidden * s->bottleneck));
+    adamix_json_put (out, "module_flops_per_token",
+                     json_integer (4 * adamix_bank_sites (s) * s->hidden * s->bottleneck));
   }
 done:
   free (config_path);

@@ -112,9 +112,9 @@ open_predictor (predictor *out, const predict_config *c, driver_session *session
   ADAMIX_RETURN_IF (adamix_model_open (&out->model, c->model, &out->compute));
   ADAMIX_RETURN_IF (adamix_model_hash_begin (out->model));
   ADAMIX_RETURN_IF (adamix_tokenizer_open (&out->tokenizer, c->model));
+  ADAMIX_RETURN_IF (adamix_adapter_open (&out->adapter, &out->module, c->adapter, false, out->model));
   ADAMIX_RETURN_IF (adamix_model_pack_node (out->model, &session->world, false));
-  /* Waits for the hash. */
-  ADAMIX_RETURN_IF (adamix_adapter_open (&out->adapter, &out->module, c->adapter, false, out->model, most));
+  ADAMIX_RETURN_IF (adamix_adapter_check (&out->adapter, c->adapter, out->model));
   const adamix_inference_size size = adamix_inference_any (out->adapter.max_length);
   ADAMIX_RETURN_IF (adamix_inference_create (&out->inference, out->model, &out->compute, &out->module, &size));
   const int64_t outputs = adamix_adapter_outputs (&out->adapter);

@@ -1,8 +1,11 @@
 /* adamix/adapt.h - adaptation modules, the bank of M experts a layer, routes, the AdaMix loss.
  *
- * A module is a bottleneck adapter: a (x) = Up (gelu (Down (x))), y = x + a (x); Down [R,H], Up [H,R].
- * A bank holds, in each layer, the experts this rank owns ("local" experts) of Down and of Up apart; a shared projection
- * has the one expert j = 0 (AdaMix, section 3.4).  Routes say which expert serves which rows.  All functions are Local. */
+ * A module is of a kind, and stands at one or several places of every layer:
+ *   bottleneck  y = x + Up (act (Down (x))); Down [R,H] and Up [H,R], with biases; after attention, after the FFN
+ *   lora        y = W x + s Up (Down (dropout (x))), Down = A [R,H], Up = B [H,R]; beside the linear maps W of query and value
+ * A bank holds, at each site (a place in a layer), the experts this rank owns ("local" experts) of Down and of Up apart; a
+ * shared projection has the one expert j = 0 (AdaMix, section 3.4).  Routes say which expert serves which rows: expert j of a
+ * layer is expert j at all its places.  All functions are Local. */
 #ifndef ADAMIX_ADAPT_H
 #define ADAMIX_ADAPT_H
 
@@ -24,14 +27,37 @@ typedef enum adamix_share {
   ADAMIX_SHARE_BOTH = 3
 } adamix_share;
 
+const char *adamix_share_name (adamix_share share); /* static */
+bool adamix_share_find (const char *name, adamix_share *out);
+
 #define ADAMIX_MOST_EXPERTS 1024 /* M is at most */
+
+typedef enum adamix_kind { ADAMIX_BOTTLENECK, ADAMIX_LORA } adamix_kind;
+
+/* "bottleneck", "lora"; static.  False for an unknown name. */
+const char *adamix_kind_name (adamix_kind kind);
+bool adamix_kind_find (const char *name, adamix_kind *out);
+/* Where modules of a kind can stand. */
+adamix_place_set adamix_kind_places (adamix_kind kind);
+/* "query", "value", "attention", "ffn"; static. */
+const char *adamix_place_name (adamix_place place);
+/* Of a text such as "query|value".  False if a name is unknown, or none is there. */
+bool adamix_places_find (const char *text, adamix_place_set *out);
 
 typedef struct adamix_bank_shape {
   int64_t layers, hidden, bottleneck, experts; /* L, H, R, M */
   adamix_share share;
-  adamix_activation activation;
+  adamix_kind kind;
+  adamix_place_set places;
+  adamix_activation activation; /* of bottlenecks */
+  double scale;                 /* s of lora: alpha / R */
+  double dropout;               /* rate of lora's */
   bool merged; /* the module that the experts became (M = 1): its tensors' names have no "experts.{j}." */
 } adamix_bank_shape;
+
+/* Sites are numbered layer by layer, places in their order. */
+int64_t adamix_bank_sites (const adamix_bank_shape *shape);
+int64_t adamix_bank_site (const adamix_bank_shape *shape, int64_t layer, adamix_place place);
 
 /* Copies of a projection in a layer: 1 if it is shared, else M. */
 int64_t adamix_bank_copies (const adamix_bank_shape *shape, adamix_projection projection);
@@ -39,11 +65,11 @@ int64_t adamix_bank_copies (const adamix_bank_shape *shape, adamix_projection pr
 int64_t adamix_bank_trainable_parameters (const adamix_bank_shape *shape);
 int64_t adamix_bank_merged_parameters (const adamix_bank_shape *shape);
 
-/* A local expert of one projection of one layer. */
+/* A local expert of one projection at one site. */
 typedef struct adamix_expert {
-  int64_t number;              /* j, 0 <= j < M */
-  adamix_param *weight, *bias; /* rows of a params set; NULL before adamix_bank_link */
-  int64_t weight_row, bias_row;
+  int64_t number;               /* j, 0 <= j < M */
+  adamix_param *weight, *bias;  /* rows of a params set; NULL before adamix_bank_link; lora has no biases */
+  int64_t weight_row, bias_row; /* -1: none */
 } adamix_expert;
 
 typedef struct adamix_expert_list {
@@ -53,12 +79,15 @@ typedef struct adamix_expert_list {
 
 typedef struct adamix_bank {
   adamix_bank_shape shape;
-  adamix_expert_list *local[ADAMIX_PROJECTIONS]; /* [L] each */
+  adamix_expert_list *local[ADAMIX_PROJECTIONS]; /* [sites] each */
 } adamix_bank;
 
+/* The local experts of a layer, those of its first place: the numbers are the same at all. */
+const adamix_expert_list *adamix_bank_list (const adamix_bank *bank, adamix_projection projection, int64_t layer);
+
 /* A bank whose layer i owns the experts j with owned[i * M + j]; NULL: all of them.  Announces its tensors
- * ("layers.{i}.ffn.experts.{j}.down.weight", ...) layer by layer, Down before Up, weight before bias, ascending j:
- * shared projections in `shared`, the others in `experts` (both borrowed only for this call; they may be the same set).
+ * ("layers.{i}.ffn.experts.{j}.down.weight", "layers.{i}.query.experts.{j}.lora_A", ...) site by site, Down before Up,
+ * ascending j, weight before bias: shared projections in `shared`, the others in `experts` (both borrowed only for this call; they may be the same set).
  * With M = 1 nothing is shared. */
 adamix_err adamix_bank_create (adamix_bank **out, const adamix_bank_shape *shape, const bool *owned,
                                adamix_params *shared, adamix_params *experts);
@@ -69,7 +98,9 @@ void adamix_bank_link (adamix_bank *bank, adamix_params *shared, adamix_params *
  * with.  Errors: ESHAPE if the numbers of experts differ, ENOMEM. */
 adamix_err adamix_bank_deal (adamix_bank *bank, const bool *owned, adamix_params *experts);
 void adamix_bank_destroy (adamix_bank *bank);
-/* Weights ~ N(0, 0.02), biases 0; keyed by (seed, layer, projection, expert): the same on any number of ranks. */
+/* Keyed by (seed, layer, place, projection, expert): the same on any number of ranks.
+ *   bottleneck  weights ~ N(0, 0.02), biases 0
+ *   lora        A ~ U(-1/sqrt(H), 1/sqrt(H)), the same in all experts of a site (as in the published code); B = 0 */
 void adamix_bank_initialise (adamix_bank *bank, uint64_t seed);
 /* Place of expert `number` in the layer's local list (0 for a shared projection), -1 if it is not local. */
 int64_t adamix_bank_slot (const adamix_bank *bank, adamix_projection projection, int64_t layer, int64_t number);
@@ -147,8 +178,7 @@ adamix_route *adamix_inserted_bank_route (adamix_inserted_bank *inserted);
 typedef struct adamix_activations adamix_activations;
 struct adamix_activations {
   /* x [n, inputs of the projection], n may be 0: the rows that local expert `slot` serves.  Once a span in each forward. */
-  adamix_err (*see) (adamix_activations *self, adamix_projection projection, int64_t layer, int64_t slot,
-                     adamix_view x);
+  adamix_err (*see) (adamix_activations *self, adamix_projection projection, int64_t site, int64_t slot, adamix_view x);
 };
 /* Show it all forwards from here on (borrowed; NULL: nobody looks). */
 void adamix_inserted_bank_show (adamix_inserted_bank *inserted, adamix_activations *activations);

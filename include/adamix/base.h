@@ -335,6 +335,8 @@ adamix_rng_counter adamix_rng_bits (adamix_rng rng, adamix_rng_counter counter);
 uint32_t adamix_rng_below (adamix_rng rng, adamix_rng_counter counter, uint32_t bound);
 /* out[i] ~ N(0, deviation), i < n; counter words 0..1 are the caller's, words 2..3 count the values.  Box-Muller. */
 void adamix_rng_normal (adamix_rng rng, uint32_t word0, uint32_t word1, int64_t n, double deviation, float *out);
+/* out[i] uniform in (-bound, bound], i < n; counters as for adamix_rng_normal. */
+void adamix_rng_uniform (adamix_rng rng, uint32_t word0, uint32_t word1, int64_t n, double bound, float *out);
 /* Fisher-Yates permutation of 0..n-1 into out; words 0..1 are the caller's. */
 void adamix_rng_permutation (adamix_rng rng, uint32_t word0, uint32_t word1, int64_t n, int64_t *out);
 

@@ -71,6 +71,8 @@ typedef struct adamix_merge_method {
  *   dare       T_j keeps each value with probability `density`, divided by it;  W' = mean_j (I_j + T_j) (DARE)
  *   concat     one module whose output is the mean of the modules' outputs over all pairs of a Down and an Up: the C Downs below
  *              each other, bottleneck C R, and C times the mean Up over C.  With a shared Down that is average.
+ *              Of LoRA the exact mean of the products, B' A' = 1/M sum_j B_j A_j, of rank M R; with a shared factor that is
+ *              average (which else is the mean of all B_k A_j, that of routes with independent A and B).
  * On samples, their mean task loss L (W) as the score of a module W; expert j is expert j in every layer:
  *   greedy-soup   experts in the order of their own L; each joins the average unless L of the average gets worse
  *   learned-soup  weighted by the w_j >= 0, sum_j w_j = 1, that lessen L (sum_j w_j W_j), by exponentiated gradients

@@ -81,15 +81,24 @@ int64_t adamix_model_linear_parameters (const adamix_model_config *config);
 /* Announce the backbone's trainable tensors in `params` ("backbone.<name>"); after adamix_params_allocate call
  * adamix_model_link, which copies the file's values there and lets the table point to them. */
 adamix_err adamix_model_announce (adamix_model *model, adamix_trainable which, adamix_params *params);
+/* The same rows in a set that the model does not read. */
+adamix_err adamix_model_list (const adamix_model *model, adamix_trainable which, adamix_params *params);
 adamix_err adamix_model_link (adamix_model *model, adamix_params *params);
+/* Before anything is packed: let the table read the values of the rows "backbone.<name>" among `params` (borrowed until the
+ * model is destroyed) in place of the file's.  The model stays frozen. */
+void adamix_model_adopt (adamix_model *model, const adamix_params *params);
+/* Values that train, of those tensors.  Pure. */
+int64_t adamix_model_trainable_parameters (const adamix_model *model, adamix_trainable which);
 /* Plan the packed weights and tell what they take (adamix_model_pack, adamix_model_pack_node do both, or what is left to do).
  * Errors: ENOMEM, EUNSUPPORTED. */
 adamix_err adamix_model_plan (adamix_model *model, bool backward, size_t *bytes);
-/* Pack the weights for GEMM: once before the first forward, and again after each update of trainable ones.  `backward`
- * is false if there will be no backward pass, which halves the memory. */
+/* Pack the weights for GEMM, once before the first forward.  `backward` is false if there will be no backward pass, which
+ * halves the memory. */
 adamix_err adamix_model_pack (adamix_model *model, bool backward);
+/* Pack those that train once more, after their values changed. */
+adamix_err adamix_model_repack (adamix_model *model);
 /* The first packing, into one copy a node, which its ranks make together, where the backbone is frozen and they can share
- * memory.  Collective over world.  The model is then destroyed before MPI ends. */
+ * memory; else into one of this rank.  Collective over world.  The model is then destroyed before MPI ends. */
 adamix_err adamix_model_pack_node (adamix_model *model, adamix_comm *world, bool backward);
 
 /* Bytes of the model's files that a forward reads beside the packed weights, embeddings and LayerNorms, in the pieces in which
@@ -116,7 +125,20 @@ void adamix_batch_destroy (adamix_batch *batch);
 
 /* ---- modules inside a layer ------------------------------------------------------------------------------------------- */
 
-typedef enum adamix_place { ADAMIX_PLACE_ATTENTION, ADAMIX_PLACE_FFN } adamix_place;
+/* In the order of the data: beside the query's and the value's linear map, after the dense layer of attention, after the
+ * second one of the FFN. */
+typedef enum adamix_place {
+  ADAMIX_PLACE_QUERY,
+  ADAMIX_PLACE_VALUE,
+  ADAMIX_PLACE_ATTENTION,
+  ADAMIX_PLACE_FFN,
+  ADAMIX_PLACES
+} adamix_place;
+
+/* A set of places. */
+typedef unsigned adamix_place_set;
+#define ADAMIX_PLACE_BIT(place) (1u << (place))
+#define ADAMIX_PLACES_LINEAR    (ADAMIX_PLACE_BIT (ADAMIX_PLACE_QUERY) | ADAMIX_PLACE_BIT (ADAMIX_PLACE_VALUE))
 
 /* Which rows of a batch's passes * tokens a matrix holds. */
 typedef struct adamix_rows {
@@ -124,19 +146,28 @@ typedef struct adamix_rows {
   const int32_t *row; /* [count] ascending; NULL: all of them */
 } adamix_rows;
 
+/* Where a module acts, and on what. */
+typedef struct adamix_site {
+  int64_t layer;
+  adamix_place place;
+  adamix_rows rows;
+  const struct adamix_forward_args *args;
+} adamix_site;
+
 /* The operation table by which the room above (adapt) acts inside a layer.  The implementer embeds it as the first member
- * of its own struct.  A place not served is skipped.  NULL instead of a table: the plain encoder. */
+ * of its own struct.  A place not served is skipped.  NULL instead of a table: the plain encoder.
+ * After attention and FFN a module takes the place of its input:  y = x + module (x), dx = dy + module'^T dy; x and y, dy and
+ * dx may alias.  Beside query and value it adds to a linear map of the layer's input:  y += module (x), dx += module'^T dy. */
 typedef struct adamix_insertion adamix_insertion;
 struct adamix_insertion {
-  bool serves_attention, serves_ffn;
-  /* y = x + module (x): x, y [rows->count,H], may alias.  Called once a layer and place, lowest layer first, and with the same
-   * x once more before its backward where the layer is computed again. */
-  adamix_err (*forward) (adamix_insertion *self, int64_t layer, adamix_place place, const adamix_rows *rows,
-                         adamix_view x, adamix_view y);
-  /* x and rows as in forward.  Parameter gradients are added; dx = dy + module'^T dy unless dx.data is NULL (nothing below
-   * trains).  dy, dx may alias.  Called in reverse order. */
-  adamix_err (*backward) (adamix_insertion *self, int64_t layer, adamix_place place, const adamix_rows *rows,
-                          adamix_view x, adamix_view dy, adamix_view dx);
+  adamix_place_set serves;
+  /* x, y [rows.count,H].  Called once a layer and place, lowest layer first, and with the same x once more before its backward
+   * where the layer is computed again. */
+  adamix_err (*forward) (adamix_insertion *self, const adamix_site *site, adamix_view x, adamix_view y);
+  /* x and site as in forward.  Parameter gradients are added; dx unless dx.data is NULL (nothing below trains).  Called in
+   * reverse order. */
+  adamix_err (*backward) (adamix_insertion *self, const adamix_site *site, adamix_view x, adamix_view dy,
+                          adamix_view dx);
 };
 
 /* Called when all gradients of a layer are complete (-1: those below the layers, if the backbone trains), top layer
@@ -155,8 +186,7 @@ typedef struct adamix_workspace_size {
   int64_t passes, tokens, sequences, longest; /* the largest batch */
   bool backward;                              /* false: nothing is saved, layers share buffers */
   bool weight_gradients;                      /* the backbone trains: save GEMM inputs too */
-  bool modules;                               /* an insertion will be used: its inputs are kept for its backward */
-  bool attention_modules;                     /* it serves the place after attention as well */
+  adamix_place_set places;                    /* of modules: their inputs are kept for their backward */
   /* So many layers keep nothing but their input for backward, which computes them again: those below the last one, from the
    * top.  The numbers are the same, to the bit.  At most adamix_workspace_recomputable. */
   int64_t recomputed;
@@ -193,14 +223,21 @@ typedef enum adamix_drop {
   ADAMIX_DROP_PROBABILITIES,
   ADAMIX_DROP_ATTENTION,
   ADAMIX_DROP_FFN,
-  ADAMIX_DROP_HEAD,      /* before the output layer */
-  ADAMIX_DROP_HEAD_INPUT /* before the dense layer of a head that has one of its own */
+  ADAMIX_DROP_HEAD,       /* before the output layer */
+  ADAMIX_DROP_HEAD_INPUT, /* before the dense layer of a head that has one of its own */
+  ADAMIX_DROP_QUERY,      /* of the input of modules beside query and value */
+  ADAMIX_DROP_VALUE
 } adamix_drop;
 
 /* The mask of (pass, layer, drop) for one sample under `args`; threshold 0 when not training.  Embeddings and head have
  * layer 0.  first_block is 0: the token's row, or the head of attention, moves it on (adamix/tensor.h).  Pure. */
 adamix_dropout adamix_dropout_of (const adamix_forward_args *args, int64_t pass, int64_t layer, adamix_drop drop,
                                   int64_t sample);
+/* The same at another rate than args->dropout.  Pure. */
+adamix_dropout adamix_dropout_at (const adamix_forward_args *args, double rate, int64_t pass, int64_t layer,
+                                  adamix_drop drop, int64_t sample);
+/* The mask of row r of P T rows of `cols` elements, given that of pass 0, sample 0.  Pure. */
+adamix_dropout adamix_dropout_row (adamix_dropout base, const adamix_batch *batch, int64_t cols, int64_t r);
 
 /* *hidden = the last layer's output, a view into the workspace: [passes * tokens, H], or [passes * sequences, H] where only
  * first rows were computed. */

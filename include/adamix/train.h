@@ -20,12 +20,17 @@ extern "C" {
 
 /* A row of the table of methods. */
 typedef struct adamix_method {
-  const char *name; /* "adamix", "adapter", "head" */
-  const char *help;
-  bool modules;         /* adaptation modules in every layer */
-  bool many;            /* M experts and stochastic routes; else one module */
-  bool consistency;     /* several passes, two by default, and the consistency loss */
-  double learning_rate; /* default of --lr */
+  const char *name, *help;
+  bool modules;     /* adaptation modules in every layer */
+  bool many;        /* M experts and stochastic routes; else one module */
+  bool consistency; /* several passes, two by default, and the consistency loss */
+  bool bottleneck;  /* modules that --place can move */
+  bool lora;        /* modules with --lora-alpha and --lora-dropout */
+  adamix_place_set places;
+  adamix_activation activation; /* of bottlenecks */
+  adamix_trainable backbone;    /* what trains of the encoder */
+  double learning_rate;         /* default of --lr */
+  adamix_share share;           /* default of --share */
 } adamix_method;
 
 /* NULL for an unknown name. */
@@ -46,8 +51,10 @@ typedef struct adamix_train_config {
   bool hold_out;                        /* a tenth of the training file is kept for soups */
   const char *order_file, *routes_file; /* NULL: drawn */
   int64_t experts, rank;
-  int share;      /* adamix_share */
-  int64_t passes; /* 0: the method's */
+  int share;                       /* adamix_share */
+  int place;                       /* 0: the method's, 1 ffn, 2 attention, 3 both */
+  double lora_alpha, lora_dropout; /* alpha 0: 2 R */
+  int64_t passes;                  /* 0: the method's */
   double consistency, consistency_warmup;
   int consistency_loss;     /* adamix_divergence */
   int consistency_gradient; /* adamix_consistency_gradient */
@@ -124,18 +131,24 @@ void adamix_optimizer_average (adamix_optimizer *optimizer, double decay, int64_
 typedef struct adamix_module {
   bool has_bank;
   adamix_bank_shape shape;
-  adamix_params params; /* rows of the bank, then of the head */
+  adamix_params params; /* rows of the backbone, of the bank, then of the head */
   adamix_bank *bank;    /* NULL for method head */
   adamix_head *head;
 } adamix_module;
 
-/* `shape` NULL: a head alone.  max_rows: sequences a forward may hold. */
-adamix_err adamix_module_create (adamix_module *out, const adamix_model *model, const adamix_bank_shape *shape,
-                                 adamix_pool pool, int64_t outputs, int64_t max_rows);
+/* What a module is made of. */
+typedef struct adamix_module_form {
+  adamix_trainable backbone;      /* tensors of the encoder that it has values of its own for */
+  const adamix_bank_shape *shape; /* NULL: no bank */
+  adamix_pool pool;
+  int64_t outputs;
+  int64_t max_rows; /* sequences a forward may hold */
+} adamix_module_form;
+
+adamix_err adamix_module_create (adamix_module *out, const adamix_model *model, const adamix_module_form *form);
 void adamix_module_destroy (adamix_module *module);
 /* All but the memory of its values: rows are announced, adamix_module_create does it first. */
-adamix_err adamix_module_announce (adamix_module *out, const adamix_model *model, const adamix_bank_shape *shape,
-                                   adamix_pool pool, int64_t outputs, int64_t max_rows);
+adamix_err adamix_module_announce (adamix_module *out, const adamix_model *model, const adamix_module_form *form);
 /* Rows to and from a safetensors file; names and shapes must agree.  Errors: EIO, EFORMAT. */
 adamix_err adamix_module_write (const adamix_module *module, const char *path);
 adamix_err adamix_module_read (adamix_module *module, const char *path);
@@ -151,12 +164,15 @@ typedef struct adamix_adapter_config {
   adamix_labels labels;
   adamix_pool pool;
   int64_t max_length, step;
+  adamix_trainable backbone; /* whose values the file beside it holds */
   bool has_bank;
-  adamix_bank_shape shape; /* of what the file beside it holds: one expert for a merged module */
+  adamix_bank_shape shape; /* of what the file holds: one expert for a merged module */
 } adamix_adapter_config;
 
 void adamix_adapter_config_destroy (adamix_adapter_config *config);
 int64_t adamix_adapter_outputs (const adamix_adapter_config *config); /* K: labels, or 1 for regression */
+/* Of its module, or of one with another bank (`shape` is borrowed), for evaluation.  Pure. */
+adamix_module_form adamix_adapter_form (const adamix_adapter_config *config, const adamix_bank_shape *shape);
 
 /* A module folder: adamix_config.json beside adapter.safetensors (merged) or experts.safetensors. */
 adamix_err adamix_adapter_write (const char *folder, const char *file, const adamix_adapter_config *config,
@@ -165,9 +181,11 @@ adamix_err adamix_adapter_write (const char *folder, const char *file, const ada
  * *folder (owned) is where it was found, *file its safetensors file (owned). */
 adamix_err adamix_adapter_locate (const char *path, bool experts, char **folder, char **file);
 adamix_err adamix_adapter_read_config (adamix_adapter_config *out, const char *folder);
-/* Locate, read and check against the model (a module trained on other weights is refused by hash: EDATA). */
+/* Locate and read; tensors of the backbone that it holds become the model's, which is not packed yet. */
 adamix_err adamix_adapter_open (adamix_adapter_config *config, adamix_module *module, const char *path, bool experts,
-                                adamix_model *model, int64_t max_rows);
+                                adamix_model *model);
+/* Was it trained on this model?  Waits for the model's hash.  Errors: EDATA. */
+adamix_err adamix_adapter_check (const adamix_adapter_config *config, const char *path, adamix_model *model);
 
 /* ---- inference ----------------------------------------------------------------------------------------------------------- */
 

@@ -1,17 +1,54 @@
+#include "adapt/kind.h"
+
 #include <stdlib.h>
 #include <string.h>
-
-#include <adamix/adapt.h>
 
 /* Limits of the counter words that key routes and initial values. */
 #define MAX_LAYERS  65535
 #define MAX_EXPERTS 65535
 
-/* Second counter word of an expert's initial values: (projection + 1) << 24 | expert.  The first is the layer. */
-#define INIT_PROJECTION_SHIFT 24
-#define INIT_DEVIATION        0.02
+/* First counter word of initial values: places apart from that after the FFN << 16 | layer. */
+#define INIT_PLACE_SHIFT 16
 
-static const char *const projection_name[ADAMIX_PROJECTIONS] = { "down", "up" };
+/* ---- sizes ---- */
+
+static int64_t
+places_of (const adamix_bank_shape *shape)
+{
+  int64_t count = 0;
+  for (int place = 0; place < ADAMIX_PLACES; place++) count += shape->places >> place & 1;
+  return count;
+}
+
+int64_t
+adamix_bank_sites (const adamix_bank_shape *shape)
+{
+  return shape->layers * places_of (shape);
+}
+
+int64_t
+adamix_bank_site (const adamix_bank_shape *shape, int64_t layer, adamix_place place)
+{
+  int64_t site = layer * places_of (shape);
+  for (int p = 0; p < (int) place; p++) site += shape->places >> p & 1;
+  return site;
+}
+
+/* The place of a site: of its layer's places the one with that number. */
+static adamix_place
+place_of (const adamix_bank_shape *shape, int64_t site)
+{
+  int64_t number = site % places_of (shape);
+  int place = 0;
+  while (!(shape->places >> place & 1) || number-- > 0) place++;
+  return (adamix_place) place;
+}
+
+static int64_t
+layer_of (const adamix_bank_shape *shape, int64_t site)
+{
+  return site / places_of (shape);
+}
 
 static bool
 is_shared (const adamix_bank_shape *shape, adamix_projection projection)
@@ -40,21 +77,22 @@ adamix_bank_copies (const adamix_bank_shape *shape, adamix_projection projection
 static int64_t
 parameters_of (const adamix_bank_shape *shape, adamix_projection projection)
 {
-  return outputs_of (shape, projection) * (inputs_of (shape, projection) + 1);
+  const bool bias = adamix_kind_row_of (shape->kind)->bias[projection];
+  return outputs_of (shape, projection) * (inputs_of (shape, projection) + bias);
 }
 
 int64_t
 adamix_bank_trainable_parameters (const adamix_bank_shape *shape)
 {
-  int64_t layer = adamix_bank_copies (shape, ADAMIX_DOWN) * parameters_of (shape, ADAMIX_DOWN) +
-                  adamix_bank_copies (shape, ADAMIX_UP) * parameters_of (shape, ADAMIX_UP);
-  return shape->layers * layer;
+  int64_t site = adamix_bank_copies (shape, ADAMIX_DOWN) * parameters_of (shape, ADAMIX_DOWN) +
+                 adamix_bank_copies (shape, ADAMIX_UP) * parameters_of (shape, ADAMIX_UP);
+  return adamix_bank_sites (shape) * site;
 }
 
 int64_t
 adamix_bank_merged_parameters (const adamix_bank_shape *shape)
 {
-  return shape->layers * (parameters_of (shape, ADAMIX_DOWN) + parameters_of (shape, ADAMIX_UP));
+  return adamix_bank_sites (shape) * (parameters_of (shape, ADAMIX_DOWN) + parameters_of (shape, ADAMIX_UP));
 }
 
 /* ---- creation ---------------------------------------------------------------------------------------------------- */
@@ -69,6 +107,9 @@ check_shape (const adamix_bank_shape *shape)
   if (shape->hidden < 1 || shape->bottleneck < 1)
     return adamix_err_set (ADAMIX_ESHAPE, "bank with hidden size %lld and bottleneck %lld: both must be at least 1",
                            (long long) shape->hidden, (long long) shape->bottleneck);
+  if (!shape->places || (shape->places & ~adamix_kind_places (shape->kind)))
+    return adamix_err_set (ADAMIX_ESHAPE, "bank of %s modules at places 0x%x: they cannot stand there",
+                           adamix_kind_name (shape->kind), shape->places);
   return ADAMIX_OK;
 }
 
@@ -79,34 +120,36 @@ typedef struct expert_names {
 
 /* The merged module stands for all experts and so has no number in its names. */
 static expert_names
-names_of (const adamix_bank_shape *shape, int64_t layer, adamix_projection projection, int64_t number)
+names_of (const adamix_bank_shape *shape, int64_t site, adamix_projection projection, int64_t number)
 {
   expert_names names;
-  char stem[96];
-  if (shape->merged)
-    snprintf (stem, sizeof stem, "layers.%lld.ffn.%s", (long long) layer, projection_name[projection]);
-  else
-    snprintf (stem, sizeof stem, "layers.%lld.ffn.experts.%lld.%s", (long long) layer, (long long) number,
-              projection_name[projection]);
-  snprintf (names.weight, sizeof names.weight, "%s.weight", stem);
-  snprintf (names.bias, sizeof names.bias, "%s.bias", stem);
+  char stem[64], expert[32] = "";
+  const adamix_kind_row *kind = adamix_kind_row_of (shape->kind);
+  snprintf (stem, sizeof stem, "layers.%lld.%s", (long long) layer_of (shape, site),
+            adamix_place_name (place_of (shape, site)));
+  if (!shape->merged) snprintf (expert, sizeof expert, ".experts.%lld", (long long) number);
+  snprintf (names.weight, sizeof names.weight, "%s%s.%s", stem, expert, kind->weight[projection]);
+  snprintf (names.bias, sizeof names.bias, "%s%s.%s", stem, expert,
+            kind->bias[projection] ? kind->bias[projection] : "");
   return names;
 }
 
 static adamix_err
-announce (const adamix_bank_shape *shape, int64_t layer, adamix_projection projection, adamix_params *params,
+announce (const adamix_bank_shape *shape, int64_t site, adamix_projection projection, adamix_params *params,
           adamix_expert *expert)
 {
   int64_t outputs = outputs_of (shape, projection);
-  expert_names names = names_of (shape, layer, projection, expert->number);
+  expert_names names = names_of (shape, site, projection, expert->number);
   ADAMIX_RETURN_IF (
       adamix_params_add (params, names.weight, 2, outputs, inputs_of (shape, projection), true, &expert->weight_row));
+  expert->bias_row = -1;
+  if (!adamix_kind_row_of (shape->kind)->bias[projection]) return ADAMIX_OK;
   return adamix_params_add (params, names.bias, 1, outputs, 1, false, &expert->bias_row);
 }
 
-/* `owned`: this layer's M flags, NULL for all. */
+/* `owned`: the M flags of the site's layer, NULL for all. */
 static adamix_err
-fill_list (adamix_expert_list *list, const adamix_bank_shape *shape, int64_t layer, adamix_projection projection,
+fill_list (adamix_expert_list *list, const adamix_bank_shape *shape, int64_t site, adamix_projection projection,
            const bool *owned, adamix_params *params)
 {
   int64_t copies = adamix_bank_copies (shape, projection);
@@ -116,12 +159,12 @@ fill_list (adamix_expert_list *list, const adamix_bank_shape *shape, int64_t lay
     if (!all && !owned[j]) continue;
     adamix_expert *expert = &list->expert[list->count++];
     expert->number = j;
-    ADAMIX_RETURN_IF (announce (shape, layer, projection, params, expert));
+    ADAMIX_RETURN_IF (announce (shape, site, projection, params, expert));
   }
   if (list->count == 0)
     return adamix_err_set (ADAMIX_ESHAPE,
                            "layer %lld: a rank without an expert of its own cannot route; form fewer groups",
-                           (long long) layer);
+                           (long long) layer_of (shape, site));
   return ADAMIX_OK;
 }
 
@@ -134,10 +177,11 @@ adamix_bank_create (adamix_bank **out, const adamix_bank_shape *shape, const boo
   ADAMIX_TRY (check_shape (shape));
   ADAMIX_TRY (ADAMIX_ALLOC (bank, 1));
   bank->shape = *shape;
-  for (int p = 0; p < ADAMIX_PROJECTIONS; p++) ADAMIX_TRY (ADAMIX_ALLOC (bank->local[p], shape->layers));
-  for (int64_t i = 0; i < shape->layers; i++)
+  for (int p = 0; p < ADAMIX_PROJECTIONS; p++) ADAMIX_TRY (ADAMIX_ALLOC (bank->local[p], adamix_bank_sites (shape)));
+  for (int64_t i = 0; i < adamix_bank_sites (shape); i++)
     for (int p = 0; p < ADAMIX_PROJECTIONS; p++)
-      ADAMIX_TRY (fill_list (&bank->local[p][i], shape, i, p, owned == NULL ? NULL : owned + i * shape->experts,
+      ADAMIX_TRY (fill_list (&bank->local[p][i], shape, i, p,
+                             owned == NULL ? NULL : owned + layer_of (shape, i) * shape->experts,
                              is_shared (shape, p) ? shared : experts));
   *out = bank;
   bank = NULL;
@@ -151,32 +195,32 @@ adamix_bank_link (adamix_bank *bank, adamix_params *shared, adamix_params *exper
 {
   for (int p = 0; p < ADAMIX_PROJECTIONS; p++) {
     adamix_params *params = is_shared (&bank->shape, p) ? shared : experts;
-    for (int64_t i = 0; i < bank->shape.layers; i++)
+    for (int64_t i = 0; i < adamix_bank_sites (&bank->shape); i++)
       for (int64_t slot = 0; slot < bank->local[p][i].count; slot++) {
         adamix_expert *expert = &bank->local[p][i].expert[slot];
         expert->weight = &params->row[expert->weight_row];
-        expert->bias = &params->row[expert->bias_row];
+        expert->bias = expert->bias_row < 0 ? NULL : &params->row[expert->bias_row];
       }
   }
 }
 
-/* `owned`: this layer's M flags. */
+/* `owned`: the M flags of the site's layer. */
 static adamix_err
-deal_list (adamix_expert_list *list, const adamix_bank_shape *shape, int64_t layer, adamix_projection projection,
+deal_list (adamix_expert_list *list, const adamix_bank_shape *shape, int64_t site, adamix_projection projection,
            const bool *owned, adamix_params *params)
 {
   int64_t dealt = 0;
   for (int64_t j = 0; j < shape->experts; j++) dealt += owned[j];
   if (dealt != list->count)
-    return adamix_err_set (ADAMIX_ESHAPE, "layer %lld: %lld experts are dealt to a place for %lld", (long long) layer,
-                           (long long) dealt, (long long) list->count);
+    return adamix_err_set (ADAMIX_ESHAPE, "layer %lld: %lld experts are dealt to a place for %lld",
+                           (long long) layer_of (shape, site), (long long) dealt, (long long) list->count);
   adamix_expert *expert = list->expert;
   for (int64_t j = 0; j < shape->experts; j++) {
     if (!owned[j]) continue;
-    expert_names names = names_of (shape, layer, projection, j);
+    expert_names names = names_of (shape, site, projection, j);
     expert->number = j;
     ADAMIX_RETURN_IF (adamix_params_rename (params, expert->weight_row, names.weight));
-    ADAMIX_RETURN_IF (adamix_params_rename (params, expert->bias_row, names.bias));
+    if (expert->bias_row >= 0) ADAMIX_RETURN_IF (adamix_params_rename (params, expert->bias_row, names.bias));
     expert++;
   }
   return ADAMIX_OK;
@@ -186,10 +230,11 @@ adamix_err
 adamix_bank_deal (adamix_bank *bank, const bool *owned, adamix_params *experts)
 {
   const adamix_bank_shape *shape = &bank->shape;
-  for (int64_t i = 0; i < shape->layers; i++)
+  for (int64_t i = 0; i < adamix_bank_sites (shape); i++)
     for (int p = 0; p < ADAMIX_PROJECTIONS; p++)
       if (!is_shared (shape, p))
-        ADAMIX_RETURN_IF (deal_list (&bank->local[p][i], shape, i, p, owned + i * shape->experts, experts));
+        ADAMIX_RETURN_IF (
+            deal_list (&bank->local[p][i], shape, i, p, owned + layer_of (shape, i) * shape->experts, experts));
   return ADAMIX_OK;
 }
 
@@ -198,7 +243,8 @@ adamix_bank_destroy (adamix_bank *bank)
 {
   if (bank == NULL) return;
   for (int p = 0; p < ADAMIX_PROJECTIONS; p++) {
-    for (int64_t i = 0; bank->local[p] != NULL && i < bank->shape.layers; i++) free (bank->local[p][i].expert);
+    for (int64_t i = 0; bank->local[p] != NULL && i < adamix_bank_sites (&bank->shape); i++)
+      free (bank->local[p][i].expert);
     free (bank->local[p]);
   }
   free (bank);
@@ -206,29 +252,32 @@ adamix_bank_destroy (adamix_bank *bank)
 
 /* ---- values ------------------------------------------------------------------------------------------------------ */
 
-static void
-initialise_expert (const adamix_expert *expert, adamix_rng rng, int64_t layer, adamix_projection projection)
-{
-  uint32_t which = (uint32_t) (projection + 1) << INIT_PROJECTION_SHIFT | (uint32_t) expert->number;
-  adamix_rng_normal (rng, (uint32_t) layer, which, expert->weight->count, INIT_DEVIATION, expert->weight->value);
-  memset (expert->bias->value, 0, (size_t) expert->bias->count * sizeof (float));
-}
-
 void
 adamix_bank_initialise (adamix_bank *bank, uint64_t seed)
 {
   const adamix_rng rng = adamix_rng_stream (seed, ADAMIX_RNG_INIT);
+  const adamix_bank_shape *shape = &bank->shape;
+  const adamix_kind_row *kind = adamix_kind_row_of (shape->kind);
 #pragma omp parallel for collapse(2) schedule(dynamic)
   for (int p = 0; p < ADAMIX_PROJECTIONS; p++)
-    for (int64_t i = 0; i < bank->shape.layers; i++)
+    for (int64_t i = 0; i < adamix_bank_sites (shape); i++) {
+      const uint32_t place = (uint32_t) (ADAMIX_PLACE_FFN - place_of (shape, i));
+      const uint32_t word = place << INIT_PLACE_SHIFT | (uint32_t) layer_of (shape, i);
       for (int64_t slot = 0; slot < bank->local[p][i].count; slot++)
-        initialise_expert (&bank->local[p][i].expert[slot], rng, i, (adamix_projection) p);
+        kind->initialise (shape, &bank->local[p][i].expert[slot], (adamix_projection) p, rng, word);
+    }
+}
+
+const adamix_expert_list *
+adamix_bank_list (const adamix_bank *bank, adamix_projection projection, int64_t layer)
+{
+  return &bank->local[projection][layer * places_of (&bank->shape)];
 }
 
 int64_t
 adamix_bank_slot (const adamix_bank *bank, adamix_projection projection, int64_t layer, int64_t number)
 {
-  const adamix_expert_list *list = &bank->local[projection][layer];
+  const adamix_expert_list *list = adamix_bank_list (bank, projection, layer);
   if (is_shared (&bank->shape, projection)) return 0;
   for (int64_t slot = 0; slot < list->count; slot++)
     if (list->expert[slot].number == number) return slot;

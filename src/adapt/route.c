@@ -73,7 +73,8 @@ adamix_route_fixed (const adamix_bank *bank, int64_t rows, int64_t slot, adamix_
 {
   adamix_route_clear (route);
   for (int p = 0; p < ADAMIX_PROJECTIONS; p++)
-    for (int64_t i = 0; i < route->layers; i++) adamix_route_append (route, p, i, rows, slot % bank->local[p][i].count);
+    for (int64_t i = 0; i < route->layers; i++)
+      adamix_route_append (route, p, i, rows, slot % adamix_bank_list (bank, p, i)->count);
 }
 
 void
@@ -108,7 +109,7 @@ adamix_route_draw (const adamix_route_part *part, int64_t rows, int64_t source, 
 int64_t
 adamix_route_choices (const adamix_route_part *part)
 {
-  return part->bank->local[part->projection][part->layer].count;
+  return adamix_bank_list (part->bank, part->projection, part->layer)->count;
 }
 
 int64_t

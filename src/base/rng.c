@@ -61,6 +61,16 @@ adamix_rng_normal (adamix_rng rng, uint32_t word0, uint32_t word1, int64_t n, do
 }
 
 void
+adamix_rng_uniform (adamix_rng rng, uint32_t word0, uint32_t word1, int64_t n, double bound, float *out)
+{
+  for (int64_t i = 0; i < n; i++) {
+    const uint64_t block = (uint64_t) i / 4;
+    const adamix_rng_counter counter = { { word0, word1, (uint32_t) block, (uint32_t) (block >> 32) } };
+    out[i] = (float) (bound * (2 * unit (adamix_rng_bits (rng, counter).word[i % 4]) - 1));
+  }
+}
+
+void
 adamix_rng_permutation (adamix_rng rng, uint32_t word0, uint32_t word1, int64_t n, int64_t *out)
 {
   for (int64_t i = 0; i < n; i++) out[i] = i;

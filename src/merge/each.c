@@ -7,7 +7,7 @@ adamix_merge_check (const adamix_bank *all, const adamix_bank *merged, const ada
 {
   const adamix_bank_shape *from = &all->shape, *to = &merged->shape;
   if (to->experts != 1 || to->layers != shape->layers || to->hidden != shape->hidden ||
-      to->bottleneck != shape->bottleneck)
+      to->bottleneck != shape->bottleneck || to->kind != shape->kind || to->places != shape->places)
     return adamix_err_set (ADAMIX_ESHAPE,
                            "merge: %lld expert(s) in %lld layers of [%lld,%lld] cannot take what a bank of %lld "
                            "layers of [%lld,%lld] becomes; make it with the shape of the method",
@@ -15,24 +15,24 @@ adamix_merge_check (const adamix_bank *all, const adamix_bank *merged, const ada
                            (long long) to->hidden, (long long) from->layers, (long long) from->bottleneck,
                            (long long) from->hidden);
   for (int p = 0; p < ADAMIX_PROJECTIONS; p++)
-    for (int64_t i = 0; i < from->layers; i++)
+    for (int64_t i = 0; i < adamix_bank_sites (from); i++)
       if (all->local[p][i].count != adamix_bank_copies (from, p))
         return adamix_err_set (ADAMIX_ESHAPE, "merge: layer %lld holds %lld of %lld experts; collect them first",
-                               (long long) i, (long long) all->local[p][i].count,
-                               (long long) adamix_bank_copies (from, p));
+                               (long long) (i * from->layers / adamix_bank_sites (from)),
+                               (long long) all->local[p][i].count, (long long) adamix_bank_copies (from, p));
   return ADAMIX_OK;
 }
 
 int64_t
 adamix_merge_places (const adamix_bank_shape *shape)
 {
-  return ADAMIX_PROJECTIONS * 2 * shape->layers;
+  return ADAMIX_PROJECTIONS * 2 * adamix_bank_sites (shape);
 }
 
 uint32_t
-adamix_merge_place (const adamix_bank_shape *shape, adamix_projection projection, int64_t layer, bool bias)
+adamix_merge_place (const adamix_bank_shape *shape, adamix_projection projection, int64_t site, bool bias)
 {
-  return (uint32_t) (((int64_t) projection * shape->layers + layer) * 2 + bias);
+  return (uint32_t) (((int64_t) projection * adamix_bank_sites (shape) + site) * 2 + bias);
 }
 
 float *
@@ -78,9 +78,10 @@ adamix_merge_each (const adamix_merge_args *args, adamix_bank *merged,
   const adamix_bank_shape shape = adamix_merge_shape (&args->all->shape);
   ADAMIX_RETURN_IF (adamix_merge_check (args->all, merged, &shape));
   for (int p = 0; p < ADAMIX_PROJECTIONS; p++)
-    for (int64_t i = 0; i < shape.layers; i++)
+    for (int64_t i = 0; i < adamix_bank_sites (&shape); i++)
       for (int bias = 0; bias < 2; bias++) {
         const adamix_expert *to = &merged->local[p][i].expert[0];
+        if (bias && !to->bias) continue;
         const adamix_merge_tensor tensor = { .args = args,
                                              .list = &args->all->local[p][i],
                                              .initial = args->initial ? &args->initial->local[p][i] : NULL,

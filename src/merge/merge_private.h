@@ -18,7 +18,7 @@ const float *adamix_merge_values (const adamix_expert_list *list, int64_t j, boo
 float *adamix_merge_gradient (const adamix_expert_list *list, int64_t j, bool bias);
 /* How many tensors a merged module has, and the number of one among them. */
 int64_t adamix_merge_places (const adamix_bank_shape *shape);
-uint32_t adamix_merge_place (const adamix_bank_shape *shape, adamix_projection projection, int64_t layer, bool bias);
+uint32_t adamix_merge_place (const adamix_bank_shape *shape, adamix_projection projection, int64_t site, bool bias);
 /* Of value e: the mean over a list's experts, summed in their order; what training changed in expert j. */
 double adamix_merge_mean_value (const adamix_expert_list *list, int64_t e, bool bias);
 double adamix_merge_change (const adamix_merge_tensor *tensor, int64_t j, int64_t e);

@@ -68,10 +68,10 @@ add_rows (const double *x, int64_t rows, int64_t n, double *gram)
 }
 
 static adamix_err
-see (adamix_activations *activations, adamix_projection projection, int64_t layer, int64_t slot, adamix_view x)
+see (adamix_activations *activations, adamix_projection projection, int64_t site, int64_t slot, adamix_view x)
 {
   inputs *self = (inputs *) activations;
-  double *gram = self->of[adamix_merge_place (self->shape, projection, layer, false)].gram;
+  double *gram = self->of[adamix_merge_place (self->shape, projection, site, false)].gram;
   (void) slot;
   for (int64_t first = 0; gram && first < x.rows; first += ROWS) {
     const int64_t rows = x.rows - first < ROWS ? x.rows - first : ROWS;

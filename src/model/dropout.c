@@ -13,10 +13,11 @@ adamix_dropout_blocks (int64_t elements)
 }
 
 adamix_dropout
-adamix_dropout_of (const adamix_forward_args *args, int64_t pass, int64_t layer, adamix_drop drop, int64_t sample)
+adamix_dropout_at (const adamix_forward_args *args, double rate, int64_t pass, int64_t layer, adamix_drop drop,
+                   int64_t sample)
 {
   const double lanes = 65536;
-  double threshold = args->training ? round (lanes * (double) args->dropout) : 0;
+  double threshold = args->training ? round (lanes * rate) : 0;
   return (adamix_dropout){
     .rng = adamix_rng_stream (args->seed, ADAMIX_RNG_DROPOUT),
     .sample = (uint32_t) sample,
@@ -25,6 +26,12 @@ adamix_dropout_of (const adamix_forward_args *args, int64_t pass, int64_t layer,
     .threshold = (uint32_t) threshold,
     .scale = (float) (1 / (1 - threshold / lanes)),
   };
+}
+
+adamix_dropout
+adamix_dropout_of (const adamix_forward_args *args, int64_t pass, int64_t layer, adamix_drop drop, int64_t sample)
+{
+  return adamix_dropout_at (args, (double) args->dropout, pass, layer, drop, sample);
 }
 
 adamix_dropout

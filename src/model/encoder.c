@@ -64,8 +64,7 @@ check_backward (const adamix_model *model, const adamix_workspace *workspace, co
     return adamix_err_set (ADAMIX_EUSAGE, "backward through a workspace that was made for inference");
   if (model->trainable != ADAMIX_TRAIN_NONE && !size->weight_gradients)
     return adamix_err_set (ADAMIX_EUSAGE, "the backbone trains, but the workspace was made without weight gradients");
-  if (insertion &&
-      ((insertion->serves_ffn && !size->modules) || (insertion->serves_attention && !size->attention_modules)))
+  if (insertion && (insertion->serves & ~size->places))
     return adamix_err_set (ADAMIX_EUSAGE,
                            "modules are inserted, but the workspace was made without room for their inputs");
   return ADAMIX_OK;

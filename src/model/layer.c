@@ -53,9 +53,20 @@ norm_of (const layer_run *run, int which)
 }
 
 static bool
-served (const adamix_insertion *insertion, adamix_place place)
+served (const layer_run *run, adamix_place_set places)
 {
-  return insertion && (place == ADAMIX_PLACE_FFN ? insertion->serves_ffn : insertion->serves_attention);
+  const adamix_insertion *insertion = run->args->insertion;
+  return insertion && (insertion->serves & places);
+}
+
+static adamix_site
+site_of (const layer_run *run, adamix_place place)
+{
+  return (adamix_site){ .layer = run->layer,
+                        .place = place,
+                        .rows = ADAMIX_PLACE_BIT (place) & ADAMIX_PLACES_LINEAR ? (adamix_rows){ .count = run->all }
+                                                                                : run->rows,
+                        .args = run->args };
 }
 
 /* ---- linear layers and activation ------------------------------------------------------------------------------------ */
@@ -128,10 +139,38 @@ static adamix_err
 insert (const layer_run *run, adamix_place place, float **h)
 {
   adamix_insertion *insertion = run->args->insertion;
-  if (!served (insertion, place)) return ADAMIX_OK;
+  if (!served (run, ADAMIX_PLACE_BIT (place))) return ADAMIX_OK;
+  const adamix_site site = site_of (run, place);
   adamix_view x = adamix_view_of (*h, run->rows.count, run->H);
   *h = run->workspace->dense;
-  return insertion->forward (insertion, run->layer, place, &run->rows, x, adamix_view_of (*h, run->rows.count, run->H));
+  return insertion->forward (insertion, &site, x, adamix_view_of (*h, run->rows.count, run->H));
+}
+
+/* The places beside a linear map, and the columns of qkv [all,3H] that it fills. */
+static const struct {
+  adamix_place place;
+  int64_t block;
+} beside[] = { { ADAMIX_PLACE_QUERY, 0 }, { ADAMIX_PLACE_VALUE, 2 } };
+#define BESIDE ((int) (sizeof beside / sizeof *beside))
+
+static adamix_view
+qkv_block (const layer_run *run, float *qkv, int which)
+{
+  return adamix_view_cols (adamix_view_of (qkv, run->all, 3 * run->H), beside[which].block * run->H, run->H);
+}
+
+static adamix_err
+insert_beside (const layer_run *run)
+{
+  adamix_insertion *insertion = run->args->insertion;
+  const adamix_layer_buffers *b = run->buffers;
+  for (int i = 0; i < BESIDE; ++i) {
+    const adamix_site site = site_of (run, beside[i].place);
+    if (served (run, ADAMIX_PLACE_BIT (site.place)))
+      ADAMIX_RETURN_IF (insertion->forward (insertion, &site, adamix_view_of (b->input, run->all, run->H),
+                                            qkv_block (run, b->qkv, i)));
+  }
+  return ADAMIX_OK;
 }
 
 static void
@@ -153,6 +192,7 @@ adamix_layer_forward (const adamix_model *model, adamix_workspace *workspace, co
 
   if (run.rows.row) number_first_rows (args->batch, args->passes, workspace->first);
   ADAMIX_RETURN_IF (linear (&run, ADAMIX_LINEAR_QKV, b->input, H, b->qkv, 3 * H));
+  ADAMIX_RETURN_IF (insert_beside (&run));
   adamix_attention_forward (model, workspace, args, layer, b->context);
   float *h = b->attention;
   ADAMIX_RETURN_IF (linear (&run, ADAMIX_LINEAR_ATTENTION, b->context, H, h, H));
@@ -175,11 +215,11 @@ static adamix_err
 insert_backward (const layer_run *run, adamix_place place, float *x, bool stop)
 {
   adamix_insertion *insertion = run->args->insertion;
-  if (!served (insertion, place)) return ADAMIX_OK;
+  if (!served (run, ADAMIX_PLACE_BIT (place))) return ADAMIX_OK;
+  const adamix_site site = site_of (run, place);
   adamix_view dy = adamix_view_of (run->workspace->dense, run->rows.count, run->H), dx = dy;
   if (stop) dx.data = NULL;
-  return insertion->backward (insertion, run->layer, place, &run->rows, adamix_view_of (x, run->rows.count, run->H), dy,
-                              dx);
+  return insertion->backward (insertion, &site, adamix_view_of (x, run->rows.count, run->H), dy, dx);
 }
 
 /* Down to the output of attention's dense: `gradient` + `dense` (pending) is then d x1. */
@@ -213,15 +253,33 @@ spread_gradient (const layer_run *run)
   }
 }
 
+/* dqkv to the modules beside query and value; dx [all,H] has the gradient of their linear maps already, or is NULL. */
 static adamix_err
-attention_backward (const layer_run *run)
+beside_backward (const layer_run *run, float *dqkv, float *dx)
+{
+  adamix_insertion *insertion = run->args->insertion;
+  const adamix_view x = adamix_view_of (run->buffers->input, run->all, run->H);
+  for (int i = BESIDE - 1; i >= 0; --i) {
+    const adamix_site site = site_of (run, beside[i].place);
+    if (served (run, ADAMIX_PLACE_BIT (site.place)))
+      ADAMIX_RETURN_IF (
+          insertion->backward (insertion, &site, x, qkv_block (run, dqkv, i), adamix_view_of (dx, run->all, run->H)));
+  }
+  return ADAMIX_OK;
+}
+
+/* Down to the layer's input, or to its lowest module where `whole` is false. */
+static adamix_err
+attention_backward (const layer_run *run, bool whole)
 {
   adamix_workspace *workspace = run->workspace;
   const adamix_layer_buffers *b = run->buffers;
   float *d = workspace->dense, *dcontext = workspace->y, *dqkv = workspace->wide;
   ADAMIX_RETURN_IF (linear_backward (run, ADAMIX_LINEAR_ATTENTION, b->context, run->H, d, run->H, dcontext));
   adamix_attention_backward (run->model, workspace, run->args, run->layer, dcontext, dqkv);
+  if (!whole) return beside_backward (run, dqkv, NULL);
   ADAMIX_RETURN_IF (linear_backward (run, ADAMIX_LINEAR_QKV, b->input, run->H, dqkv, 3 * run->H, d));
+  ADAMIX_RETURN_IF (beside_backward (run, dqkv, d));
   if (run->rows.row) spread_gradient (run);
   workspace->pending = true;
   return ADAMIX_OK;
@@ -233,13 +291,14 @@ adamix_layer_backward (const adamix_model *model, adamix_workspace *workspace, c
 {
   const layer_run run = run_of (model, workspace, args, layer);
   const adamix_norm norm[2] = { norm_of (&run, 0), norm_of (&run, 1) };
-  bool lower = whole || served (args->insertion, ADAMIX_PLACE_ATTENTION);
+  const bool attention = whole || served (&run, ADAMIX_PLACES_LINEAR);
+  const bool lower = attention || served (&run, ADAMIX_PLACE_BIT (ADAMIX_PLACE_ATTENTION));
 
   adamix_norm_backward (&norm[1], workspace->dense);
   ADAMIX_RETURN_IF (insert_backward (&run, ADAMIX_PLACE_FFN, run.buffers->ffn, !lower));
   if (!lower) return ADAMIX_OK;
   ADAMIX_RETURN_IF (ffn_backward (&run));
   adamix_norm_backward (&norm[0], workspace->dense);
-  ADAMIX_RETURN_IF (insert_backward (&run, ADAMIX_PLACE_ATTENTION, run.buffers->attention, !whole));
-  return whole ? attention_backward (&run) : ADAMIX_OK;
+  ADAMIX_RETURN_IF (insert_backward (&run, ADAMIX_PLACE_ATTENTION, run.buffers->attention, !attention));
+  return attention ? attention_backward (&run, whole) : ADAMIX_OK;
 }

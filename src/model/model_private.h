@@ -227,8 +227,6 @@ void adamix_workspace_settle (const adamix_model *model, adamix_workspace *works
 
 /* Counter blocks that the mask of `elements` elements takes: what stands behind it starts there.  Pure. */
 uint32_t adamix_dropout_blocks (int64_t elements);
-/* The mask of row r of P T rows of `cols` elements, given that of pass 0, sample 0.  Pure. */
-adamix_dropout adamix_dropout_row (adamix_dropout base, const adamix_batch *batch, int64_t cols, int64_t r);
 
 /* One LayerNorm over all rows, with the residual and the dropout before it. */
 typedef struct adamix_norm {

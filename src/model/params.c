@@ -12,22 +12,62 @@ trains (const adamix_tensor *tensor, adamix_trainable which)
   return length > tail && !strcmp (tensor->name + length - tail, ending);
 }
 
+static const char prefix[] = "backbone.";
+
+static adamix_err
+add_row (const adamix_tensor *tensor, adamix_params *params, int64_t *row)
+{
+  char *name = NULL;
+  ADAMIX_RETURN_IF (adamix_format (&name, "%s%s", prefix, tensor->name));
+  const bool matrix = tensor->rank == 2; /* biases and LayerNorms do not decay */
+  adamix_err err =
+      adamix_params_add (params, name, tensor->rank, tensor->shape[0], matrix ? tensor->shape[1] : 1, matrix, row);
+  free (name);
+  return err;
+}
+
+adamix_err
+adamix_model_list (const adamix_model *model, adamix_trainable which, adamix_params *params)
+{
+  int64_t row;
+  for (int64_t i = 0; i < model->tensors; ++i)
+    if (trains (&model->tensor[i], which)) ADAMIX_RETURN_IF (add_row (&model->tensor[i], params, &row));
+  return ADAMIX_OK;
+}
+
 adamix_err
 adamix_model_announce (adamix_model *model, adamix_trainable which, adamix_params *params)
 {
-  for (int64_t i = 0; i < model->tensors; ++i) {
-    adamix_tensor *tensor = &model->tensor[i];
-    if (!trains (tensor, which)) continue;
-    char *name = NULL;
-    ADAMIX_RETURN_IF (adamix_format (&name, "backbone.%s", tensor->name));
-    bool matrix = tensor->rank == 2; /* biases and LayerNorms do not decay */
-    adamix_err err = adamix_params_add (params, name, tensor->rank, tensor->shape[0], matrix ? tensor->shape[1] : 1,
-                                        matrix, &tensor->param);
-    free (name);
-    ADAMIX_RETURN_IF (err);
-  }
+  for (int64_t i = 0; i < model->tensors; ++i)
+    if (trains (&model->tensor[i], which))
+      ADAMIX_RETURN_IF (add_row (&model->tensor[i], params, &model->tensor[i].param));
   model->trainable = which;
   return ADAMIX_OK;
+}
+
+int64_t
+adamix_model_trainable_parameters (const adamix_model *model, adamix_trainable which)
+{
+  int64_t sum = 0;
+  for (int64_t i = 0; i < model->tensors; ++i)
+    if (trains (&model->tensor[i], which)) sum += model->tensor[i].count;
+  return sum;
+}
+
+void
+adamix_model_adopt (adamix_model *model, const adamix_params *params)
+{
+  int64_t next = 0;
+  for (int64_t i = 0; i < model->tensors; ++i) {
+    adamix_tensor *tensor = &model->tensor[i];
+    for (int64_t r = next; r < params->rows; ++r)
+      if (strncmp (params->row[r].name, prefix, sizeof prefix - 1) == 0 &&
+          strcmp (params->row[r].name + sizeof prefix - 1, tensor->name) == 0) {
+        tensor->data = params->row[r].value;
+        next = r + 1;
+        break;
+      }
+  }
 }
 
 adamix_err
@@ -144,6 +184,24 @@ done:
   return err;
 }
 
+static adamix_err
+repack (adamix_model *model, int64_t layer, int kind)
+{
+  const linear_job job = job_of (model, layer, kind);
+  return job.trainable ? adamix_linear_repack (*job.linear, &job.source) : ADAMIX_OK;
+}
+
+adamix_err
+adamix_model_repack (adamix_model *model)
+{
+  for (int64_t layer = 0; layer < model->config.layers; ++layer)
+    for (int kind = 0; kind < ADAMIX_LINEARS_IN_LAYER; ++kind) ADAMIX_RETURN_IF (repack (model, layer, kind));
+  for (int kind = ADAMIX_LINEARS_IN_LAYER; kind < ADAMIX_LINEARS; ++kind)
+    if (adamix_model_has_linear (model, ADAMIX_OUTSIDE, linear_row[kind].weight[0]))
+      ADAMIX_RETURN_IF (repack (model, ADAMIX_OUTSIDE, kind));
+  return ADAMIX_OK;
+}
+
 /* Plan all layers that are not; *bytes is what they take together. */
 static adamix_err
 plan_jobs (const linear_job *job, int64_t jobs, bool backward, size_t *bytes)
@@ -205,11 +263,13 @@ adamix_model_pack_node (adamix_model *model, adamix_comm *world, bool backward)
   linear_job *job = NULL;
   int64_t jobs;
   size_t bytes = 0;
-  if (model->trainable != ADAMIX_TRAIN_NONE) return adamix_comm_agree (world, adamix_model_pack (model, backward));
+  /* What trains is packed again and again, by each rank for itself. */
+  adamix_comm alone = { .handle = MPI_COMM_NULL, .size = 1 };
+  const bool trainable = model->trainable != ADAMIX_TRAIN_NONE;
   err = list_jobs (model, &job, &jobs);
   if (!err) err = plan_jobs (job, jobs, backward, &bytes);
   ADAMIX_TRY (adamix_comm_agree (world, err));
-  ADAMIX_TRY (adamix_comm_agree (world, adamix_node_memory_create (&model->packed, world, bytes)));
+  ADAMIX_TRY (adamix_comm_agree (world, adamix_node_memory_create (&model->packed, trainable ? &alone : world, bytes)));
   /* Agreeing is also where each waits for the others' shares. */
   ADAMIX_TRY (adamix_comm_agree (world, pack_jobs (model, job, jobs)));
 done:

@@ -5,9 +5,9 @@
 
 /* What the backward pass will need of a layer. */
 typedef struct needs {
-  bool whole; /* something below the layer's modules trains, so its attention is differentiated */
-  bool upper; /* its second LayerNorm is */
-  bool lower; /* and all down to its first LayerNorm */
+  bool attention; /* its attention is differentiated, since something below trains or a module beside query or value */
+  bool upper;     /* its second LayerNorm is */
+  bool lower;     /* and all down to its first LayerNorm */
 } needs;
 
 static needs
@@ -15,9 +15,11 @@ needs_of (const adamix_workspace *workspace, int64_t layer)
 {
   const adamix_workspace_size *size = &workspace->size;
   if (!size->backward) return (needs){ false, false, false };
-  bool whole = workspace->backbone_trains || layer > size->lowest_layer;
-  bool upper = whole || layer == size->lowest_layer;
-  return (needs){ whole, upper, whole || (upper && size->attention_modules) };
+  const bool whole = workspace->backbone_trains || layer > size->lowest_layer;
+  const bool upper = whole || layer == size->lowest_layer;
+  const bool attention = whole || (upper && (size->places & ADAMIX_PLACES_LINEAR));
+  const bool after = size->places & ADAMIX_PLACE_BIT (ADAMIX_PLACE_ATTENTION);
+  return (needs){ attention, upper, attention || (upper && after) };
 }
 
 /* A buffer of the layer's own, or the one that all layers share. */
@@ -42,17 +44,20 @@ plan_layer (adamix_workspace *workspace, adamix_arena *arena, const adamix_model
   int64_t rows = workspace->rows, H = config->hidden;
   needs need = needs_of (workspace, layer);
   bool keep = workspace->keep_inputs;
+  const bool beside = need.attention && (size->places & ADAMIX_PLACES_LINEAR);
   if (adamix_workspace_recomputes (workspace, layer)) {
     buffers->input = own_or (arena, true, NULL, rows, H);
     return;
   }
-  buffers->input = own_or (arena, keep, workspace->x, rows, H);
+  buffers->input = own_or (arena, keep || beside, workspace->x, rows, H);
   buffers->context = own_or (arena, keep, workspace->y, rows, H);
   buffers->middle = own_or (arena, keep, workspace->y, rows, H);
-  buffers->qkv = own_or (arena, need.whole, workspace->wide, rows, 3 * H);
-  buffers->attention = own_or (arena, need.upper && size->attention_modules, workspace->dense, rows, H);
+  buffers->qkv = own_or (arena, need.attention, workspace->wide, rows, 3 * H);
+  buffers->attention = own_or (arena, need.upper && (size->places & ADAMIX_PLACE_BIT (ADAMIX_PLACE_ATTENTION)),
+                               workspace->dense, rows, H);
   buffers->pre = own_or (arena, need.lower, workspace->wide, rows, config->ffn);
-  buffers->ffn = own_or (arena, need.upper && size->modules, workspace->dense, rows, H);
+  buffers->ffn =
+      own_or (arena, need.upper && (size->places & ADAMIX_PLACE_BIT (ADAMIX_PLACE_FFN)), workspace->dense, rows, H);
   bool kept[2] = { need.lower, need.upper };
   for (int i = 0; i < 2; ++i) {
     buffers->norm_xhat[i] = own_or (arena, kept[i], NULL, rows, H);

@@ -7,13 +7,23 @@
 /* Names in adamix_config.json, by value. */
 static const char *const task_type_names[] = { "classification", "regression" };
 static const char *const pool_names[] = { "pooler", "mean" };
-static const char *const share_names[] = { "none", "down", "up", "both" };
+static const char *const backbone_names[] = { "none", "biases", "all" };
 #define NAMES(array) array, (int) (sizeof array / sizeof *array)
 
 int64_t
 adamix_adapter_outputs (const adamix_adapter_config *config)
 {
   return config->type == ADAMIX_TASK_REGRESSION ? 1 : config->labels.count;
+}
+
+adamix_module_form
+adamix_adapter_form (const adamix_adapter_config *config, const adamix_bank_shape *shape)
+{
+  return (adamix_module_form){ .backbone = config->backbone,
+                               .shape = config->has_bank ? shape : NULL,
+                               .pool = config->pool,
+                               .outputs = adamix_adapter_outputs (config),
+                               .max_rows = ADAMIX_INFERENCE_SEQUENCES };
 }
 
 void
@@ -42,12 +52,23 @@ labels_json (const adamix_labels *labels)
 static json_t *
 module_json (const adamix_adapter_config *c)
 {
+  const adamix_bank_shape *s = &c->shape;
+  char places[64] = "";
   if (!c->has_bank) return json_null ();
-  return json_pack ("{s:s, s:b, s:s, s:s, s:I, s:I, s:s, s:I, s:I}", "kind", "bottleneck", "merged", c->shape.merged,
-                    "place", "ffn", "activation", adamix_activation_name (c->shape.activation), "experts",
-                    (json_int_t) c->shape.experts, "rank", (json_int_t) c->shape.bottleneck, "share",
-                    share_names[c->shape.share], "hidden_size", (json_int_t) c->shape.hidden, "num_hidden_layers",
-                    (json_int_t) c->shape.layers);
+  for (int place = 0; place < ADAMIX_PLACES; place++)
+    if (s->places & ADAMIX_PLACE_BIT (place))
+      snprintf (places + strlen (places), sizeof places - strlen (places), "%s%s", *places ? "|" : "",
+                adamix_place_name ((adamix_place) place));
+  json_t *json = json_pack ("{s:s, s:b, s:s, s:I, s:I, s:s, s:I, s:I}", "kind", adamix_kind_name (s->kind), "merged",
+                            s->merged, "place", places, "experts", (json_int_t) s->experts, "rank",
+                            (json_int_t) s->bottleneck, "share", adamix_share_name (s->share), "hidden_size",
+                            (json_int_t) s->hidden, "num_hidden_layers", (json_int_t) s->layers);
+  if (s->kind == ADAMIX_LORA) {
+    adamix_json_put (&json, "scale", json_real (s->scale));
+    adamix_json_put (&json, "dropout", json_real (s->dropout));
+  } else
+    adamix_json_put (&json, "activation", json_string (adamix_activation_name (s->activation)));
+  return json;
 }
 
 adamix_err
@@ -57,17 +78,20 @@ adamix_adapter_write (const char *folder, const char *file, const adamix_adapter
   adamix_err err = ADAMIX_OK;
   char *path = NULL, *config_path = NULL;
   const adamix_model_config *base = adamix_model_config_of (model);
-  json_t *json = json_pack (
-      "{s:i, s:s, s:{s:s, s:s, s:I, s:I, s:I}, s:{s:s, s:s, s:o, s:s, s:s}, s:o, s:{s:s, s:I}, s:I, s:I, s:I, s:I}",
-      "format_version", FORMAT_VERSION, "method", config->method, "base_model", "architecture", base->architecture,
-      "sha256", config->base_sha256, "hidden_size", (json_int_t) base->hidden, "num_hidden_layers",
-      (json_int_t) base->layers, "parameters", (json_int_t) adamix_model_parameters (model), "task", "name",
-      config->task, "type", task_type_names[config->type], "labels", labels_json (&config->labels), "metric",
-      config->metric, "metrics", config->metrics, "module", module_json (config), "head", "pool",
-      pool_names[config->pool], "outputs", (json_int_t) adamix_adapter_outputs (config), "max_length",
-      (json_int_t) config->max_length, "step", (json_int_t) config->step, "module_parameters",
-      (json_int_t) (config->has_bank ? adamix_bank_trainable_parameters (&config->shape) : 0), "head_parameters",
-      (json_int_t) adamix_head_parameters (module->head));
+  const int64_t parameters = adamix_model_trainable_parameters (model, config->backbone) +
+                             (config->has_bank ? adamix_bank_trainable_parameters (&config->shape) : 0);
+  json_t *json = json_pack ("{s:i, s:s, s:{s:s, s:s, s:I, s:I, s:I}, s:{s:s, s:s, s:o, s:s, s:s}, s:s, s:o, s:{s:s, "
+                            "s:I}, s:I, s:I, s:I, s:I}",
+                            "format_version", FORMAT_VERSION, "method", config->method, "base_model", "architecture",
+                            base->architecture, "sha256", config->base_sha256, "hidden_size", (json_int_t) base->hidden,
+                            "num_hidden_layers", (json_int_t) base->layers, "parameters",
+                            (json_int_t) adamix_model_parameters (model), "task", "name", config->task, "type",
+                            task_type_names[config->type], "labels", labels_json (&config->labels), "metric",
+                            config->metric, "metrics", config->metrics, "backbone", backbone_names[config->backbone],
+                            "module", module_json (config), "head", "pool", pool_names[config->pool], "outputs",
+                            (json_int_t) adamix_adapter_outputs (config), "max_length", (json_int_t) config->max_length,
+                            "step", (json_int_t) config->step, "module_parameters", (json_int_t) parameters,
+                            "head_parameters", (json_int_t) adamix_head_parameters (module->head));
   if (!json) ADAMIX_TRY (adamix_err_set (ADAMIX_ENOMEM, "%s: no memory for its configuration", folder));
   ADAMIX_TRY (adamix_directory_make (folder));
   ADAMIX_TRY (adamix_path_join (&path, folder, file));
@@ -159,12 +183,31 @@ read_labels (const json_t *task, const char *where, adamix_labels *labels)
 }
 
 static adamix_err
+unknown (const char *where, const char *key, const char *text)
+{
+  return adamix_err_set (ADAMIX_EFORMAT, "%s: \"%s\": '%s' is not known to this version", where, key, text);
+}
+
+/* What only one kind has. */
+static adamix_err
+read_kind (const json_t *module, const char *where, adamix_bank_shape *shape)
+{
+  const char *activation;
+  if (shape->kind == ADAMIX_LORA) {
+    ADAMIX_RETURN_IF (adamix_json_real (module, where, "scale", true, &shape->scale));
+    return adamix_json_real (module, where, "dropout", true, &shape->dropout);
+  }
+  ADAMIX_RETURN_IF (adamix_json_string (module, where, "activation", true, &activation));
+  return adamix_activation_find (activation, &shape->activation) ? ADAMIX_OK
+                                                                 : unknown (where, "activation", activation);
+}
+
+static adamix_err
 read_shape (const json_t *json, const char *where, adamix_adapter_config *out)
 {
   const json_t *module = json_object_get (json, "module");
   if (json_is_null (module)) return ADAMIX_OK;
-  int share;
-  const char *activation;
+  const char *share, *kind, *places;
   out->has_bank = true;
   adamix_bank_shape *shape = &out->shape;
   const int64_t most = 1 << 20;
@@ -173,12 +216,13 @@ read_shape (const json_t *json, const char *where, adamix_adapter_config *out)
   ADAMIX_RETURN_IF (adamix_json_integer (module, where, "rank", true, 1, most, &shape->bottleneck));
   ADAMIX_RETURN_IF (adamix_json_integer (module, where, "hidden_size", true, 1, most, &shape->hidden));
   ADAMIX_RETURN_IF (adamix_json_integer (module, where, "num_hidden_layers", true, 1, most, &shape->layers));
-  ADAMIX_RETURN_IF (read_name (module, where, "share", NAMES (share_names), &share));
-  ADAMIX_RETURN_IF (adamix_json_string (module, where, "activation", true, &activation));
-  if (!adamix_activation_find (activation, &shape->activation))
-    return adamix_err_set (ADAMIX_EFORMAT, "%s: \"activation\": '%s' is not known to this version", where, activation);
-  shape->share = (adamix_share) share;
-  return ADAMIX_OK;
+  ADAMIX_RETURN_IF (adamix_json_string (module, where, "share", true, &share));
+  ADAMIX_RETURN_IF (adamix_json_string (module, where, "kind", true, &kind));
+  ADAMIX_RETURN_IF (adamix_json_string (module, where, "place", true, &places));
+  if (!adamix_share_find (share, &shape->share)) return unknown (where, "share", share);
+  if (!adamix_kind_find (kind, &shape->kind)) return unknown (where, "kind", kind);
+  if (!adamix_places_find (places, &shape->places)) return unknown (where, "place", places);
+  return read_kind (module, where, shape);
 }
 
 adamix_err
@@ -187,7 +231,7 @@ adamix_adapter_read_config (adamix_adapter_config *out, const char *folder)
   adamix_err err = ADAMIX_OK;
   char *path = NULL;
   json_t *json = NULL;
-  int type, pool;
+  int type, pool, backbone = 0;
   int64_t version;
   *out = (adamix_adapter_config){ 0 };
   ADAMIX_TRY (adamix_path_join (&path, folder, FILE_ADAPTER_CONFIG));
@@ -205,6 +249,9 @@ adamix_adapter_read_config (adamix_adapter_config *out, const char *folder)
   ADAMIX_TRY (adamix_json_integer (json, path, "max_length", true, 1, INT32_MAX, &out->max_length));
   ADAMIX_TRY (adamix_json_integer (json, path, "step", true, 0, INT64_MAX, &out->step));
   ADAMIX_TRY (read_shape (json, path, out));
+  if (json_object_get (json, "backbone"))
+    ADAMIX_TRY (read_name (json, path, "backbone", NAMES (backbone_names), &backbone));
+  out->backbone = (adamix_trainable) backbone;
   out->type = (adamix_task_type) type;
   out->pool = (adamix_pool) pool;
   if (out->type == ADAMIX_TASK_CLASSIFICATION && out->labels.count < 1)
@@ -217,25 +264,34 @@ done:
 }
 
 adamix_err
+adamix_adapter_check (const adamix_adapter_config *config, const char *path, adamix_model *model)
+{
+  const char *hash;
+  ADAMIX_RETURN_IF (adamix_model_hash (model, &hash));
+  if (strcmp (config->base_sha256, hash) == 0) return ADAMIX_OK;
+  return adamix_err_set (ADAMIX_EDATA,
+                         "%s was trained on other weights (model.safetensors with sha256 %.12s..., here it is "
+                         "%.12s...); give the --model it was trained on",
+                         path, config->base_sha256, hash);
+}
+
+adamix_err
 adamix_adapter_open (adamix_adapter_config *config, adamix_module *module, const char *path, bool experts,
-                     adamix_model *model, int64_t max_rows)
+                     adamix_model *model)
 {
   adamix_err err = ADAMIX_OK;
-  const char *hash;
   char *folder = NULL, *file = NULL;
   *config = (adamix_adapter_config){ 0 };
   *module = (adamix_module){ 0 };
   ADAMIX_TRY (adamix_adapter_locate (path, experts, &folder, &file));
   ADAMIX_TRY (adamix_adapter_read_config (config, folder));
-  ADAMIX_TRY (adamix_model_hash (model, &hash));
-  if (strcmp (config->base_sha256, hash) != 0)
-    ADAMIX_TRY (adamix_err_set (ADAMIX_EDATA,
-                                "%s was trained on other weights (model.safetensors with sha256 %.12s..., here it is "
-                                "%.12s...); give the --model it was trained on",
-                                folder, config->base_sha256, hash));
-  ADAMIX_TRY (adamix_module_create (module, model, config->has_bank ? &config->shape : NULL, config->pool,
-                                    adamix_adapter_outputs (config), max_rows));
-  ADAMIX_TRY (adamix_module_read (module, file));
+  const adamix_module_form form = adamix_adapter_form (config, &config->shape);
+  ADAMIX_TRY (adamix_module_create (module, model, &form));
+  err = adamix_module_read (module, file);
+  /* Tensors of another shape are those of another model, if it is one. */
+  if (err && adamix_adapter_check (config, path, model)) err = ADAMIX_EDATA;
+  if (err) goto done;
+  if (config->backbone != ADAMIX_TRAIN_NONE) adamix_model_adopt (model, &module->params);
 done:
   if (err) {
     adamix_module_destroy (module);

@@ -4,13 +4,63 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define FFN  ADAMIX_PLACE_BIT (ADAMIX_PLACE_FFN)
+#define BOTH (FFN | ADAMIX_PLACE_BIT (ADAMIX_PLACE_ATTENTION))
+
+/* REFERENCE: AdaMix on adapters and on LoRA share B in the published recipes; the paper's baselines. */
 static const adamix_method methods[] = {
-  { "adamix", "M experts a layer, stochastic routes, two passes with the consistency loss", true, true, true, 1e-3 },
-  { "adapter", "one bottleneck module a layer, one pass", true, false, false, 1e-3 },
-  { "head", "the task's head alone on the frozen encoder", false, false, false, 5e-3 },
+  { .name = "adamix",
+    .help = "M bottleneck experts a layer, stochastic routes, two passes with the consistency loss",
+    .modules = true,
+    .many = true,
+    .consistency = true,
+    .bottleneck = true,
+    .places = FFN,
+    .activation = ADAMIX_ACTIVATION_GELU,
+    .learning_rate = 1e-3,
+    .share = ADAMIX_SHARE_DOWN },
+  { .name = "adamix-lora",
+    .help = "the same with M LoRA experts on query and value",
+    .modules = true,
+    .many = true,
+    .consistency = true,
+    .lora = true,
+    .places = ADAMIX_PLACES_LINEAR,
+    .learning_rate = 1e-3,
+    .share = ADAMIX_SHARE_UP },
+  { .name = "adapter",
+    .help = "one bottleneck a layer after the FFN, GELU",
+    .modules = true,
+    .bottleneck = true,
+    .places = FFN,
+    .activation = ADAMIX_ACTIVATION_GELU,
+    .learning_rate = 1e-3 },
+  { .name = "houlsby",
+    .help = "two bottlenecks a layer, after attention and after the FFN, swish",
+    .modules = true,
+    .bottleneck = true,
+    .places = BOTH,
+    .activation = ADAMIX_ACTIVATION_SILU,
+    .learning_rate = 1e-3 },
+  { .name = "pfeiffer",
+    .help = "one bottleneck a layer after the FFN, ReLU",
+    .modules = true,
+    .bottleneck = true,
+    .places = FFN,
+    .activation = ADAMIX_ACTIVATION_RELU,
+    .learning_rate = 1e-3 },
+  { .name = "lora",
+    .help = "LoRA on query and value",
+    .modules = true,
+    .lora = true,
+    .places = ADAMIX_PLACES_LINEAR,
+    .learning_rate = 1e-3 },
+  { .name = "bitfit", .help = "all biases of the encoder", .backbone = ADAMIX_TRAIN_BIASES, .learning_rate = 1e-3 },
+  { .name = "head", .help = "the task's head alone on the frozen encoder", .learning_rate = 5e-3 },
+  { .name = "full", .help = "the whole encoder", .backbone = ADAMIX_TRAIN_ALL, .learning_rate = 5e-5 },
 };
 
-#define METHOD_NAMES "adamix|adapter|head"
+#define METHOD_NAMES "adamix|adamix-lora|adapter|houlsby|pfeiffer|lora|bitfit|head|full"
 #define MERGE_NAMES  "average|weighted|ties|dare|concat|greedy-soup|learned-soup|fisher|regmean|ema"
 #define ROUTE_NAMES  "stochastic|stochastic-sentence|stochastic-token|fixed|round-robin|hash|balanced"
 
@@ -64,7 +114,11 @@ static const adamix_option train_options[] = {
   STRING ("method", method, "adamix", METHOD_NAMES, "what is trained"),
   INTEGER ("experts", experts, "4", 1, ADAMIX_MOST_EXPERTS, "M, adaptation modules in every layer"),
   INTEGER ("rank", rank, "16", 1, 65536, "R, bottleneck width of a module"),
-  CHOICE ("share", share, "down", "none|down|up|both", "projections with one copy for all experts"),
+  CHOICE ("share", share, "down", "none|down|up|both",
+          "projections with one copy for all experts; adamix-lora, where A is down and B is up: up if not given"),
+  CHOICE ("place", place, "auto", "auto|ffn|attention|both", "where bottlenecks stand in a layer; auto: the method's"),
+  REAL ("lora-alpha", lora_alpha, "0", 0, 1e6, "lora: modules are scaled by alpha / R; 0: 2 R"),
+  REAL ("lora-dropout", lora_dropout, "0.1", 0, 0.999, "lora: dropout rate of a module's input in training"),
   STRING ("route", route, "stochastic", ROUTE_NAMES, "routing policy in training"),
   INTEGER ("passes", passes, "0", 0, ADAMIX_PASSES, "stochastic passes of a batch; 0: the method's"),
   CHOICE ("task-loss", task_loss, "first", "first|all",
@@ -376,6 +430,9 @@ static const struct {
   { "rank", offsetof (adamix_method, modules) },
   { "experts", offsetof (adamix_method, many) },
   { "share", offsetof (adamix_method, many) },
+  { "place", offsetof (adamix_method, bottleneck) },
+  { "lora-alpha", offsetof (adamix_method, lora) },
+  { "lora-dropout", offsetof (adamix_method, lora) },
   { "route", offsetof (adamix_method, many) },
   { "merge", offsetof (adamix_method, many) },
   { "merge-weights", offsetof (adamix_method, many) },
@@ -427,6 +484,7 @@ adamix_train_config_check (adamix_train_config *c, const adamix_options *options
     return adamix_err_set (ADAMIX_EUSAGE, "--select best needs evaluations to choose from, but --eval-every is never");
   const adamix_method *method = adamix_method_find (c->method);
   if (c->lr == 0) c->lr = method->learning_rate;
+  if (adamix_options_source (options, "share") == ADAMIX_SOURCE_DEFAULT) c->share = method->share;
   c->hold_out = c->hold_out || (method->many && adamix_merge_method_find (c->merge)->reads & ADAMIX_MERGE_UNSEEN);
   if (c->experts == 1) c->experts_per_rank = 1;
   if (method->many && c->experts_per_rank > c->experts)

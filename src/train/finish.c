@@ -22,6 +22,7 @@ adamix_run_write_module (const adamix_run *run, const char *folder, const char *
                                          .pool = run->pool,
                                          .max_length = run->config->max_length,
                                          .step = step,
+                                         .backbone = run->method->backbone,
                                          .has_bank = module->has_bank,
                                          .shape = module->shape };
   return adamix_adapter_write (folder, file, &config, module, run->model);
@@ -57,6 +58,14 @@ file_bytes (const char *folder, const char *name)
 }
 
 /* ---- all_results.json ---- */
+
+/* Without the head: of the encoder's tensors that train, and of a bank of that shape. */
+static int64_t
+parameters (const adamix_run *run, const adamix_bank_shape *shape)
+{
+  const int64_t backbone = adamix_model_trainable_parameters (run->model, run->method->backbone);
+  return backbone + (run->bank ? adamix_bank_trainable_parameters (shape) : 0);
+}
 
 static void
 put (json_t **json, const char *key, double value)
@@ -116,7 +125,7 @@ write_results (const adamix_run *run, const adamix_train_results *r, const machi
       adamix_evaluation_put (&json, adamix_split_of (split)->key, &r->evaluation[split]);
   put_integer (&json, "steps", s->step);
   put_integer (&json, "best_step", r->best_step);
-  put_integer (&json, "trainable_parameters", run->bank ? adamix_bank_trainable_parameters (&run->shape) : 0);
+  put_integer (&json, "trainable_parameters", parameters (run, &run->shape));
   put_integer (&json, "merged_parameters", r->merged_parameters);
   put_integer (&json, "head_parameters", r->head_parameters);
   put_integer (&json, "peak_rss_bytes", (int64_t) use->peak);
@@ -158,6 +167,18 @@ warn_undefined (adamix_log *log, adamix_split split, const adamix_evaluation *e)
                        adamix_split_of (split)->name, e->name[i]);
 }
 
+/* The best step's values take the place of the last one's, those that the model reads among them. */
+static adamix_err
+take_best (adamix_run *run)
+{
+  adamix_params_copy (&run->best.params, run->best.params.values, &run->all.params, run->all.params.values);
+  if (run->snapshot.ema)
+    adamix_params_copy (&run->best_ema.params, run->best_ema.params.values, &run->ema.params, run->ema.params.values);
+  if (!adamix_run_backbone_trains (run)) return ADAMIX_OK;
+  adamix_params_copy (&run->best.params, run->best.params.values, &run->shared, run->shared.values);
+  return adamix_model_repack (run->model);
+}
+
 adamix_err
 adamix_run_finish (adamix_run *run, adamix_train_results *r)
 {
@@ -166,9 +187,7 @@ adamix_run_finish (adamix_run *run, adamix_train_results *r)
   machine_use use;
   ADAMIX_RETURN_IF (adamix_run_gather_values (run));
   const bool best = s->best && s->best_step > 0;
-  if (best) adamix_params_copy (&run->best.params, run->best.params.values, &run->all.params, run->all.params.values);
-  if (best && s->ema)
-    adamix_params_copy (&run->best_ema.params, run->best_ema.params.values, &run->ema.params, run->ema.params.values);
+  if (best) ADAMIX_RETURN_IF (take_best (run));
   r->steps = s->step;
   r->best_step = best ? s->best_step : s->step;
   ADAMIX_RETURN_IF (adamix_run_merge (run));
@@ -179,7 +198,7 @@ adamix_run_finish (adamix_run *run, adamix_train_results *r)
     warn_undefined (run->args->log, split, &r->evaluation[split]);
   r->train_seconds = s->train_seconds;
   r->tokens_per_second = (double) s->timed_tokens / s->train_seconds;
-  r->merged_parameters = run->bank ? adamix_bank_trainable_parameters (&run->merged.shape) : 0;
+  r->merged_parameters = parameters (run, &run->merged.shape);
   r->head_parameters = adamix_head_parameters (run->head);
   snprintf (r->metric, sizeof r->metric, "%s", run->task.metric);
   adamix_err err = adamix_path_join (&r->merged, run->config->output, FOLDER_MERGED);

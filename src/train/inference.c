@@ -29,7 +29,7 @@ workspace_size (const adamix_module *module, const adamix_inference_size *size)
                                   .tokens = size->tokens,
                                   .sequences = ADAMIX_INFERENCE_SEQUENCES,
                                   .longest = size->longest,
-                                  .modules = module->has_bank };
+                                  .places = module->has_bank ? module->shape.places : 0 };
 }
 
 adamix_err

@@ -30,8 +30,9 @@ size_buffers (adamix_run *run)
                                            .tokens = plan->shard_tokens,
                                            .sequences = plan->shard_sequences,
                                            .longest = plan->longest,
-                                           .backward = run->method->modules,
-                                           .modules = run->method->modules };
+                                           .backward = run->method->modules || adamix_run_backbone_trains (run),
+                                           .weight_gradients = adamix_run_backbone_trains (run),
+                                           .places = run->shape.places };
   run->evaluation = (adamix_inference_size){ 0 };
   if (!has_data (run)) run->evaluation = adamix_inference_any (run->config->max_length);
   for (adamix_split split = ADAMIX_SPLIT_DEV; split < ADAMIX_SPLITS; split++)
@@ -92,17 +93,16 @@ plan_gathered (adamix_run *run)
   adamix_err err = ADAMIX_OK;
   adamix_module all = { 0 }, merged = { 0 };
   const adamix_bank_shape merged_shape = run->merge->shape (&run->shape);
-  const bool modules = run->method->modules;
-  const int64_t most = ADAMIX_INFERENCE_SEQUENCES;
+  const adamix_module_form all_form = adamix_run_form (run, &run->shape),
+                           merged_form = adamix_run_form (run, &merged_shape);
   size_t evaluation, samples;
-  ADAMIX_TRY (adamix_module_announce (&all, run->model, modules ? &run->shape : NULL, run->pool, run->outputs, most));
-  ADAMIX_TRY (
-      adamix_module_announce (&merged, run->model, modules ? &merged_shape : NULL, run->pool, run->outputs, most));
+  ADAMIX_TRY (adamix_module_announce (&all, run->model, &all_form));
+  ADAMIX_TRY (adamix_module_announce (&merged, run->model, &merged_form));
   ADAMIX_TRY (adamix_inference_measure (&evaluation, run->model, &merged, &run->evaluation));
   ADAMIX_TRY (adamix_samples_measure (&samples, run));
   const size_t one = adamix_params_bytes (&all.params),
                copies = (1 + (run->config->select == 1)) * (1 + (run->config->ema > 0)) +
-                        (modules && run->merge->reads & ADAMIX_MERGE_INITIAL);
+                        (run->method->modules && run->merge->reads & ADAMIX_MERGE_INITIAL);
   run->memory[ADAMIX_MEMORY_GATHERED] =
       (int64_t) (copies * one + adamix_params_bytes (&merged.params) + adamix_optimizer_bytes (&all.params));
   run->memory[ADAMIX_MEMORY_EVALUATION] = (int64_t) (evaluation + samples);

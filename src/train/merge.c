@@ -7,15 +7,13 @@
 adamix_err
 adamix_run_open_merge (adamix_run *run)
 {
-  const bool modules = run->method->modules;
   const adamix_bank_shape shape = run->merge->shape (&run->shape);
-  const int64_t most = ADAMIX_INFERENCE_SEQUENCES;
-  ADAMIX_RETURN_IF (
-      adamix_module_create (&run->merged, run->model, modules ? &shape : NULL, run->pool, run->outputs, most));
+  const adamix_module_form merged = adamix_run_form (run, &shape), initial = adamix_run_form (run, &run->shape);
+  ADAMIX_RETURN_IF (adamix_module_create (&run->merged, run->model, &merged));
   ADAMIX_RETURN_IF (
       adamix_inference_create (&run->inference, run->model, &run->compute, &run->merged, &run->evaluation));
-  if (!modules || !(run->merge->reads & ADAMIX_MERGE_INITIAL)) return ADAMIX_OK;
-  ADAMIX_RETURN_IF (adamix_module_create (&run->initial, run->model, &run->shape, run->pool, run->outputs, most));
+  if (!run->method->modules || !(run->merge->reads & ADAMIX_MERGE_INITIAL)) return ADAMIX_OK;
+  ADAMIX_RETURN_IF (adamix_module_create (&run->initial, run->model, &initial));
   adamix_bank_initialise (run->initial.bank, (uint64_t) run->config->seed);
   return ADAMIX_OK;
 }
@@ -131,8 +129,8 @@ read_ema (merging *m)
   adamix_run *run = &m->run;
   char *path;
   if (run->config->ema == 0) return ADAMIX_OK;
-  ADAMIX_RETURN_IF (
-      adamix_module_create (&run->ema, run->model, &run->shape, run->pool, run->outputs, ADAMIX_INFERENCE_SEQUENCES));
+  const adamix_module_form form = adamix_run_form (run, &run->shape);
+  ADAMIX_RETURN_IF (adamix_module_create (&run->ema, run->model, &form));
   ADAMIX_RETURN_IF (adamix_path_join (&path, m->folder, FILE_EMA));
   const adamix_err err = adamix_module_read (&run->ema, path);
   free (path);
@@ -146,10 +144,12 @@ read_experts (merging *m)
   adamix_err err = ADAMIX_OK;
   adamix_run *run = &m->run;
   adamix_adapter_config_destroy (&m->experts);
-  ADAMIX_TRY (adamix_adapter_open (&m->experts, &run->all, m->folder, true, run->model, ADAMIX_INFERENCE_SEQUENCES));
+  ADAMIX_TRY (adamix_adapter_open (&m->experts, &run->all, m->folder, true, run->model));
+  ADAMIX_TRY (adamix_adapter_check (&m->experts, m->folder, run->model));
   const adamix_bank_shape *stored = &run->all.shape, *told = &run->shape;
   if (stored->layers != told->layers || stored->hidden != told->hidden || stored->bottleneck != told->bottleneck ||
-      stored->experts != told->experts || (stored->experts > 1 && stored->share != told->share))
+      stored->kind != told->kind || stored->places != told->places || stored->experts != told->experts ||
+      (stored->experts > 1 && stored->share != told->share))
     ADAMIX_TRY (adamix_err_set (ADAMIX_EFORMAT,
                                 "%s holds %lld experts of rank %lld, but " FILE_RUN_RECORD
                                 " beside it tells of %lld of rank %lld: it is not of this run",

@@ -3,16 +3,16 @@
 #include <string.h>
 
 adamix_err
-adamix_module_announce (adamix_module *out, const adamix_model *model, const adamix_bank_shape *shape, adamix_pool pool,
-                        int64_t outputs, int64_t max_rows)
+adamix_module_announce (adamix_module *out, const adamix_model *model, const adamix_module_form *form)
 {
   adamix_err err = ADAMIX_OK;
-  *out = (adamix_module){ .has_bank = shape != NULL };
-  if (shape) {
-    out->shape = *shape;
-    ADAMIX_TRY (adamix_bank_create (&out->bank, shape, NULL, &out->params, &out->params));
+  *out = (adamix_module){ .has_bank = form->shape != NULL };
+  ADAMIX_TRY (adamix_model_list (model, form->backbone, &out->params));
+  if (form->shape) {
+    out->shape = *form->shape;
+    ADAMIX_TRY (adamix_bank_create (&out->bank, form->shape, NULL, &out->params, &out->params));
   }
-  ADAMIX_TRY (adamix_head_create (&out->head, model, pool, outputs, max_rows));
+  ADAMIX_TRY (adamix_head_create (&out->head, model, form->pool, form->outputs, form->max_rows));
   ADAMIX_TRY (adamix_head_announce (out->head, &out->params));
 done:
   if (err) adamix_module_destroy (out);
@@ -20,11 +20,10 @@ done:
 }
 
 adamix_err
-adamix_module_create (adamix_module *out, const adamix_model *model, const adamix_bank_shape *shape, adamix_pool pool,
-                      int64_t outputs, int64_t max_rows)
+adamix_module_create (adamix_module *out, const adamix_model *model, const adamix_module_form *form)
 {
   adamix_err err = ADAMIX_OK;
-  ADAMIX_TRY (adamix_module_announce (out, model, shape, pool, outputs, max_rows));
+  ADAMIX_TRY (adamix_module_announce (out, model, form));
   ADAMIX_TRY (adamix_params_allocate (&out->params));
   if (out->bank) adamix_bank_link (out->bank, &out->params, &out->params);
   adamix_head_link (out->head, &out->params);

@@ -80,6 +80,9 @@ void adamix_run_begin (adamix_run *run, const adamix_train_args *args);
 adamix_err adamix_run_open_inputs (adamix_run *run);
 adamix_err adamix_run_announce (adamix_run *run);
 adamix_placement_args adamix_run_placement_args (const adamix_run *run);
+bool adamix_run_backbone_trains (const adamix_run *run);
+/* Of a module that holds the run's experts or what they become: its bank has `shape`, if the method has modules. */
+adamix_module_form adamix_run_form (const adamix_run *run, const adamix_bank_shape *shape);
 
 /* memory.c: fill in `training`, `evaluation` and `memory` from what is announced.  Local. */
 adamix_err adamix_run_plan_memory (adamix_run *run);

@@ -32,10 +32,10 @@ done:
 
 /* Of the largest batch of consecutive samples. */
 static adamix_workspace_size
-size_of (const adamix_samples *samples)
+size_of (const adamix_samples *samples, const adamix_run *run)
 {
   adamix_workspace_size size = {
-    .passes = 1, .tokens = 1, .sequences = BATCH, .longest = 1, .backward = true, .modules = true
+    .passes = 1, .tokens = 1, .sequences = BATCH, .longest = 1, .backward = true, .places = run->shape.places
   };
   int64_t tokens = 0;
   for (int64_t i = 0; i < samples->scorer.mine; i++) {
@@ -152,7 +152,7 @@ adamix_samples_open (adamix_samples *out, const adamix_run *run)
   *out = (adamix_samples){ .scorer = { .comm = run->args->world, .loss = loss, .gradient = gradient, .show = show },
                            .run = run };
   ADAMIX_TRY (choose (out, run));
-  out->size = size_of (out);
+  out->size = size_of (out, run);
   ADAMIX_TRY (adamix_workspace_create (&out->workspace, run->model, &out->size));
   ADAMIX_TRY (adamix_batch_create (&out->batch, BATCH, out->size.tokens));
   ADAMIX_TRY (ADAMIX_ALLOC (out->dz, BATCH * run->outputs));
@@ -179,7 +179,7 @@ adamix_samples_measure (size_t *bytes, const adamix_run *run)
   *bytes = 0;
   if (!(run->merge->reads & ADAMIX_MERGE_SAMPLES) || !run->method->modules) return ADAMIX_OK;
   adamix_err err = choose (&samples, run);
-  samples.size = size_of (&samples);
+  samples.size = size_of (&samples, run);
   if (!err) err = adamix_workspace_measure (bytes, run->model, &samples.size);
   *bytes += adamix_inserted_bank_measure (&run->shape, samples.size.tokens, true);
   free (samples.chosen);

@@ -109,12 +109,21 @@ shape_run (adamix_run *run)
 {
   const adamix_train_config *c = run->config;
   const adamix_model_config *model = adamix_model_config_of (run->model);
+  const adamix_method *method = run->method;
+  const double alpha = c->lora_alpha > 0 ? c->lora_alpha : 2 * (double) c->rank;
+  const adamix_place_set ffn = ADAMIX_PLACE_BIT (ADAMIX_PLACE_FFN),
+                         attention = ADAMIX_PLACE_BIT (ADAMIX_PLACE_ATTENTION);
+  const adamix_place_set places[] = { method->places, ffn, attention, ffn | attention };
   run->shape = (adamix_bank_shape){ .layers = model->layers,
                                     .hidden = model->hidden,
                                     .bottleneck = c->rank,
                                     .experts = c->experts,
                                     .share = (adamix_share) c->share,
-                                    .activation = ADAMIX_ACTIVATION_GELU };
+                                    .kind = method->lora ? ADAMIX_LORA : ADAMIX_BOTTLENECK,
+                                    .places = method->bottleneck ? places[c->place] : method->places,
+                                    .activation = method->activation,
+                                    .scale = method->lora ? alpha / (double) c->rank : 0,
+                                    .dropout = method->lora ? c->lora_dropout : 0 };
   run->passes = passes_of (run);
 }
 
@@ -202,6 +211,7 @@ adamix_err
 adamix_run_announce (adamix_run *run)
 {
   const int64_t most = run->plan.shard_sequences * run->passes;
+  ADAMIX_RETURN_IF (adamix_model_announce (run->model, run->method->backbone, &run->shared));
   if (run->method->modules)
     ADAMIX_RETURN_IF (adamix_bank_create (&run->bank, &run->shape, run->placement.owned, &run->shared, &run->experts));
   ADAMIX_RETURN_IF (adamix_head_create (&run->head, run->model, run->pool, run->outputs, most));
@@ -213,6 +223,7 @@ create_trained (adamix_run *run)
 {
   ADAMIX_RETURN_IF (adamix_params_allocate (&run->shared));
   ADAMIX_RETURN_IF (adamix_params_allocate (&run->experts));
+  if (adamix_run_backbone_trains (run)) ADAMIX_RETURN_IF (adamix_model_link (run->model, &run->shared));
   if (run->bank) {
     adamix_bank_link (run->bank, &run->shared, &run->experts);
     adamix_bank_initialise (run->bank, (uint64_t) run->config->seed);
@@ -244,11 +255,27 @@ create_buffers (adamix_run *run)
   return ADAMIX_ALLOC (run->dz, run->passes * plan->shard_sequences * run->outputs);
 }
 
+bool
+adamix_run_backbone_trains (const adamix_run *run)
+{
+  return run->method->backbone != ADAMIX_TRAIN_NONE;
+}
+
+adamix_module_form
+adamix_run_form (const adamix_run *run, const adamix_bank_shape *shape)
+{
+  return (adamix_module_form){ .backbone = run->method->backbone,
+                               .shape = run->method->modules ? shape : NULL,
+                               .pool = run->pool,
+                               .outputs = run->outputs,
+                               .max_rows = ADAMIX_INFERENCE_SEQUENCES };
+}
+
 /* Modules that hold the whole run on every rank: all experts, the best step's, moving averages of both; the merged module. */
 static adamix_err
 create_gathered (adamix_run *run)
 {
-  const adamix_bank_shape *shape = run->method->modules ? &run->shape : NULL;
+  const adamix_module_form form = adamix_run_form (run, &run->shape);
   const bool best = run->config->select == 1, ema = run->config->ema > 0;
   const struct {
     adamix_module *module, **kept;
@@ -259,8 +286,7 @@ create_gathered (adamix_run *run)
                   { &run->best_ema, &run->snapshot.best_ema, best && ema } };
   for (size_t i = 0; i < sizeof modules / sizeof *modules; i++) {
     if (!modules[i].wanted) continue;
-    ADAMIX_RETURN_IF (adamix_module_create (modules[i].module, run->model, shape, run->pool, run->outputs,
-                                            ADAMIX_INFERENCE_SEQUENCES));
+    ADAMIX_RETURN_IF (adamix_module_create (modules[i].module, run->model, &form));
     *modules[i].kept = modules[i].module;
   }
   ADAMIX_RETURN_IF (adamix_run_open_merge (run));
@@ -291,7 +317,8 @@ resume (adamix_run *run, int64_t step)
   ADAMIX_RETURN_IF (adamix_run_fixed (run, &fixed));
   ADAMIX_RETURN_IF (adamix_checkpoint_read (run->config->output, step, &run->snapshot, fixed));
   adamix_log_info (run->args->log, "resuming from the checkpoint of step %lld", (long long) step);
-  return adamix_run_scatter (run);
+  ADAMIX_RETURN_IF (adamix_run_scatter (run));
+  return adamix_model_repack (run->model);
 }
 
 adamix_err
@@ -393,6 +420,9 @@ static adamix_err
 plan_on (adamix_run *run)
 {
   const adamix_comm *world = run->args->world;
+  if (adamix_run_backbone_trains (run))
+    return adamix_err_set (ADAMIX_EUSAGE, "--method %s: benches measure methods that leave the encoder as it is",
+                           run->method->name);
   ADAMIX_RETURN_IF (choose_pool (run));
   ADAMIX_RETURN_IF (adamix_plan_create (&run->plan, run->config, &run->data[ADAMIX_SPLIT_TRAIN], world->size, world));
   shape_run (run);

@@ -54,10 +54,11 @@ differentiate (adamix_run *run, int64_t step, int64_t batch, adamix_loss *loss)
                                  .gradient = (adamix_consistency_gradient) c->consistency_gradient };
   adamix_view dz = adamix_view_of (run->dz, z.rows, z.cols);
   adamix_loss_compute (&loss_args, z, dz, loss);
-  if (run->inserted) dhidden = adamix_workspace_gradient (run->workspace, hidden.rows);
+  const bool below = run->inserted || adamix_run_backbone_trains (run);
+  if (below) dhidden = adamix_workspace_gradient (run->workspace, hidden.rows);
   ADAMIX_RETURN_IF (adamix_head_backward (run->head, &args, dz, dhidden));
   adamix_profile_lap (run->compute.profile, ADAMIX_STAGE_HEAD, 0);
-  if (!run->inserted) return ADAMIX_OK;
+  if (!below) return ADAMIX_OK;
   return adamix_model_backward (run->model, run->workspace, &args, dhidden);
 }
 
@@ -135,6 +136,7 @@ adamix_run_step (adamix_run *run, int64_t step, adamix_step_result *out)
   adamix_optimizer_update (&run->experts_optimizer, out->lr, factor);
   adamix_optimizer_average (&run->shared_optimizer, run->config->ema, step + 1);
   adamix_optimizer_average (&run->experts_optimizer, run->config->ema, step + 1);
+  if (adamix_run_backbone_trains (run)) ADAMIX_RETURN_IF (adamix_model_repack (run->model));
   out->seconds = adamix_clock () - start;
   run->step_seconds += out->seconds;
   return ADAMIX_OK;

@@ -11,6 +11,7 @@ cli_tests = \
   %D%/jobs.sh \
   %D%/memory.sh \
   %D%/merge.sh \
+  %D%/methods.sh \
   %D%/merges.sh \
   %D%/precision.sh \
   %D%/prescribed.sh \

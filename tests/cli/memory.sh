@@ -32,7 +32,7 @@ expect_planned () {
 data=(--train-file "$scratch/train.tsv" --dev-file "$scratch/dev.tsv")
 steps=(--rank 8 --batch 16 --max-length 32 --pool mean --threads 1 --max-steps 3)
 for ranks in 1 2; do
-  for method in adamix adapter head; do
+  for method in adamix adamix-lora adapter houlsby bitfit full head; do
     plan "$ranks" "$tiny" "${data[@]}" "${steps[@]}" --method "$method"
     expect_exit 0 "$method on $ranks ranks: inspect --memory"
     train "$ranks" "$scratch/$method-$ranks" --model "$tiny" "${data[@]}" "${steps[@]}" --method "$method"

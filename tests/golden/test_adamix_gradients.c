@@ -82,7 +82,8 @@ open_whole (whole *w, const golden_case *c)
   const adamix_batch *batch = &w->fixture.batch;
   const adamix_model_config *config = adamix_model_config_of (model);
   bank_fixture *adapters = &w->adapters;
-  adamix_bank_shape shape = { .layers = config->layers,
+  adamix_bank_shape shape = { .places = ADAMIX_PLACE_BIT (ADAMIX_PLACE_FFN),
+                              .layers = config->layers,
                               .hidden = config->hidden,
                               .bottleneck = BOTTLENECK,
                               .experts = EXPERTS,
@@ -94,7 +95,7 @@ open_whole (whole *w, const golden_case *c)
                                  .longest = batch->tokens,
                                  .backward = true,
                                  .weight_gradients = c->backbone != ADAMIX_TRAIN_NONE,
-                                 .modules = true };
+                                 .places = ADAMIX_PLACE_BIT (ADAMIX_PLACE_FFN) };
   must (adamix_model_announce (model, c->backbone, &w->backbone));
   must (adamix_params_allocate (&w->backbone));
   must (adamix_model_link (model, &w->backbone));

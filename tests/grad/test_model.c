@@ -174,50 +174,61 @@ Test (model, gradients_add_up)
 /* module (x) = scale x, a vector for each layer and place. */
 typedef struct scaling {
   adamix_insertion insertion;
-  float scale[2][LAYERS][H], grad[2][LAYERS][H];
+  float scale[ADAMIX_PLACES][LAYERS][H], grad[ADAMIX_PLACES][LAYERS][H];
 } scaling;
 
-static adamix_err
-scale_forward (adamix_insertion *self, int64_t layer, adamix_place place, const adamix_rows *rows, adamix_view x,
-               adamix_view y)
+/* Beside a linear map a module is added to what is there, else to its input. */
+static bool
+beside (const adamix_site *site)
 {
-  (void) rows;
-  const float *scale = ((scaling *) self)->scale[place][layer];
-  for (int64_t i = 0; i < x.rows * H; ++i) y.data[i] = x.data[i] * (1 + scale[i % H]);
-  return ADAMIX_OK;
+  return ADAMIX_PLACE_BIT (site->place) & ADAMIX_PLACES_LINEAR;
 }
 
 static adamix_err
-scale_backward (adamix_insertion *self, int64_t layer, adamix_place place, const adamix_rows *rows, adamix_view x,
-                adamix_view dy, adamix_view dx)
+scale_forward (adamix_insertion *self, const adamix_site *site, adamix_view x, adamix_view y)
 {
-  (void) rows;
-  const float *scale = ((scaling *) self)->scale[place][layer];
-  float *grad = ((scaling *) self)->grad[place][layer];
+  const float *scale = ((scaling *) self)->scale[site->place][site->layer];
   for (int64_t i = 0; i < x.rows * H; ++i) {
-    grad[i % H] += dy.data[i] * x.data[i];
-    if (dx.data) dx.data[i] = dy.data[i] * (1 + scale[i % H]);
+    const float in = x.data[i / H * x.stride + i % H];
+    float *out = &y.data[i / H * y.stride + i % H];
+    *out = (beside (site) ? *out : in) + in * scale[i % H];
   }
   return ADAMIX_OK;
 }
 
+static adamix_err
+scale_backward (adamix_insertion *self, const adamix_site *site, adamix_view x, adamix_view dy, adamix_view dx)
+{
+  const float *scale = ((scaling *) self)->scale[site->place][site->layer];
+  float *grad = ((scaling *) self)->grad[site->place][site->layer];
+  for (int64_t i = 0; i < x.rows * H; ++i) {
+    const float d = dy.data[i / H * dy.stride + i % H];
+    grad[i % H] += d * x.data[i / H * x.stride + i % H];
+    if (!dx.data) continue;
+    float *out = &dx.data[i / H * dx.stride + i % H];
+    *out = (beside (site) ? *out : d) + d * scale[i % H];
+  }
+  return ADAMIX_OK;
+}
+
+#define FFN       ADAMIX_PLACE_BIT (ADAMIX_PLACE_FFN)
+#define ATTENTION ADAMIX_PLACE_BIT (ADAMIX_PLACE_ATTENTION)
+
 static void
-check_modules (bool attention, adamix_pool pool)
+check_modules (adamix_place_set places, adamix_pool pool)
 {
   fixture fixture;
   run run;
   float dz[ROWS];
-  scaling scaling = { .insertion = { attention, true, scale_forward, scale_backward } };
-  const run_shape shape = {
-    .pool = pool, .outputs = LABELS, .passes = 2, .modules = true, .attention_modules = attention
-  };
+  scaling scaling = { .insertion = { places, scale_forward, scale_backward } };
+  const run_shape shape = { .pool = pool, .outputs = LABELS, .passes = 2, .places = places };
   prepare (&fixture, FIXTURE_BERT, &run, &shape, dz);
   run.args.insertion = &scaling.insertion;
-  run_noise (&scaling.scale[0][0][0], 2 * LAYERS * H, 3);
+  run_noise (&scaling.scale[0][0][0], ADAMIX_PLACES * LAYERS * H, 3);
   run_forward (&run);
   run_backward (&run, dz);
-  for (int place = attention ? ADAMIX_PLACE_ATTENTION : ADAMIX_PLACE_FFN; place <= ADAMIX_PLACE_FFN; ++place) {
-    for (int64_t i = 0; i < LAYERS * H; i += 5) {
+  for (int place = 0; place < ADAMIX_PLACES; ++place) {
+    for (int64_t i = 0; (places & ADAMIX_PLACE_BIT (place)) && i < LAYERS * H; i += 5) {
       char name[32];
       snprintf (name, sizeof name, "place %d layer %d", place, (int) (i / H));
       float *value = &scaling.scale[place][0][0] + i;
@@ -230,10 +241,20 @@ check_modules (bool attention, adamix_pool pool)
 
 Test (model, modules_after_ffn)
 {
-  check_modules (false, ADAMIX_POOL_MEAN);
+  check_modules (FFN, ADAMIX_POOL_MEAN);
 }
 
 Test (model, modules_in_both_places)
 {
-  check_modules (true, ADAMIX_POOL_POOLER);
+  check_modules (FFN | ATTENTION, ADAMIX_POOL_POOLER);
+}
+
+Test (model, modules_beside_query_and_value)
+{
+  check_modules (ADAMIX_PLACES_LINEAR, ADAMIX_POOL_MEAN);
+}
+
+Test (model, modules_in_all_places)
+{
+  check_modules (ADAMIX_PLACES_LINEAR | FFN | ATTENTION, ADAMIX_POOL_POOLER);
 }

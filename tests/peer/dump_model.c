@@ -136,7 +136,8 @@ static adamix_err
 announce_bank (dump *d)
 {
   const adamix_model_config *model = adamix_model_config_of (d->model);
-  const adamix_bank_shape shape = { .layers = model->layers,
+  const adamix_bank_shape shape = { .places = ADAMIX_PLACE_BIT (ADAMIX_PLACE_FFN),
+                                    .layers = model->layers,
                                     .hidden = model->hidden,
                                     .bottleneck = d->config.bottleneck,
                                     .experts = d->config.experts,
@@ -171,7 +172,7 @@ create_workspace (dump *d)
                                  .sequences = d->batch.sequences,
                                  .backward = c->backward,
                                  .weight_gradients = c->trainable != ADAMIX_TRAIN_NONE,
-                                 .modules = d->bank != NULL };
+                                 .places = d->bank ? d->bank->shape.places : 0 };
   for (int64_t s = 0; s < d->batch.sequences; s++) {
     int64_t n = d->batch.offset[s + 1] - d->batch.offset[s];
     if (n > size.longest) size.longest = n;

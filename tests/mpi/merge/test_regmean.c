@@ -171,7 +171,12 @@ merges (adamix_comm *comm, adamix_share share)
 {
   bank_fixture all, merged;
   test_scorer scorer;
-  const adamix_bank_shape shape = { .layers = 2, .hidden = H, .bottleneck = R, .experts = M, .share = share };
+  const adamix_bank_shape shape = { .places = ADAMIX_PLACE_BIT (ADAMIX_PLACE_FFN),
+                                    .layers = 2,
+                                    .hidden = H,
+                                    .bottleneck = R,
+                                    .experts = M,
+                                    .share = share };
   const adamix_bank_shape one = adamix_merge_shape (&shape);
   bank_fixture_open (&all, &shape, NULL);
   bank_fixture_open (&merged, &one, NULL);

@@ -51,7 +51,8 @@ enum { WORKLOAD_CASES = sizeof workload_cases / sizeof *workload_cases };
 static inline adamix_bank_shape
 workload_shape (const workload_case *c)
 {
-  return (adamix_bank_shape){ .layers = WORKLOAD_LAYERS,
+  return (adamix_bank_shape){ .places = ADAMIX_PLACE_BIT (ADAMIX_PLACE_FFN),
+                              .layers = WORKLOAD_LAYERS,
                               .hidden = WORKLOAD_HIDDEN,
                               .bottleneck = 4,
                               .experts = c->experts,
@@ -87,12 +88,14 @@ workload_run (const adamix_compute *compute, const adamix_bank *bank, int64_t sh
   adamix_view in = adamix_view_of (x, rows, H), out = in;
   for (int64_t i = 0; i < L; i++, in = out) {
     out = adamix_view_of (in.data + rows * H, rows, H);
-    must (insertion->forward (insertion, i, ADAMIX_PLACE_FFN, &(adamix_rows){ .count = rows }, in, out));
+    must (insertion->forward (
+        insertion, &(adamix_site){ .layer = i, .place = ADAMIX_PLACE_FFN, .rows = { .count = rows } }, in, out));
   }
   compute->kernels->scale (rows * H, 1.0f / (float) B, out.data);
   for (int64_t i = L - 1; i >= 0; i--) {
     in = adamix_view_of (x + i * rows * H, rows, H);
-    must (insertion->backward (insertion, i, ADAMIX_PLACE_FFN, &(adamix_rows){ .count = rows }, in, out, out));
+    must (insertion->backward (
+        insertion, &(adamix_site){ .layer = i, .place = ADAMIX_PLACE_FFN, .rows = { .count = rows } }, in, out, out));
   }
   adamix_inserted_bank_destroy (inserted);
   free (x);

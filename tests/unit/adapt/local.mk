@@ -24,3 +24,9 @@ tests_unit_adapt_test_loss_SOURCES = %D%/test_loss.c
 tests_unit_adapt_test_loss_CPPFLAGS = $(unit_CPPFLAGS)
 tests_unit_adapt_test_loss_LDADD = $(unit_LDADD)
 TESTS += tests/unit/adapt/test_loss
+
+check_PROGRAMS += tests/unit/adapt/test_lora
+tests_unit_adapt_test_lora_SOURCES = %D%/test_lora.c
+tests_unit_adapt_test_lora_CPPFLAGS = $(unit_CPPFLAGS)
+tests_unit_adapt_test_lora_LDADD = $(unit_LDADD)
+TESTS += tests/unit/adapt/test_lora

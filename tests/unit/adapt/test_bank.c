@@ -8,9 +8,13 @@
 static adamix_bank_shape
 shape_of (int64_t experts, adamix_share share)
 {
-  return (adamix_bank_shape){
-    .layers = 3, .hidden = 20, .bottleneck = 6, .experts = experts, .share = share, .activation = ADAMIX_ACTIVATION_GELU
-  };
+  return (adamix_bank_shape){ .places = ADAMIX_PLACE_BIT (ADAMIX_PLACE_FFN),
+                              .layers = 3,
+                              .hidden = 20,
+                              .bottleneck = 6,
+                              .experts = experts,
+                              .share = share,
+                              .activation = ADAMIX_ACTIVATION_GELU };
 }
 
 Test (bank, counts_parameters)
@@ -142,4 +146,47 @@ Test (bank, refuses_what_cannot_be)
   cr_expect (eq (ptr, bank, NULL));
   adamix_params_destroy (&experts);
   adamix_params_destroy (&shared);
+}
+
+/* Sizes that the papers give in millions: BERT-base and RoBERTa-large. */
+Test (bank, merged_modules_have_the_published_sizes)
+{
+  const adamix_place_set ffn = ADAMIX_PLACE_BIT (ADAMIX_PLACE_FFN),
+                         both = ffn | ADAMIX_PLACE_BIT (ADAMIX_PLACE_ATTENTION);
+  const struct {
+    adamix_bank_shape shape;
+    const char *millions;
+  } published[] = {
+    { { .layers = 12, .hidden = 768, .bottleneck = 48, .experts = 4, .places = ffn }, "0.9" },  /* AdaMix */
+    { { .layers = 24, .hidden = 1024, .bottleneck = 16, .experts = 4, .places = ffn }, "0.8" }, /* AdaMix; Pfeiffer */
+    { { .layers = 24, .hidden = 1024, .bottleneck = 8, .experts = 1, .places = both }, "0.8" }, /* Houlsby */
+    { { .layers = 12, .hidden = 768, .bottleneck = 24, .experts = 1, .places = both }, "0.9" }, /* Houlsby */
+    { { .layers = 24,
+        .hidden = 1024,
+        .bottleneck = 8,
+        .experts = 4,
+        .places = ADAMIX_PLACES_LINEAR,
+        .kind = ADAMIX_LORA },
+      "0.8" }, /* LoRA */
+  };
+  for (size_t i = 0; i < sizeof published / sizeof *published; i++) {
+    char text[16];
+    snprintf (text, sizeof text, "%.1f", (double) adamix_bank_merged_parameters (&published[i].shape) / 1e6);
+    cr_expect_str_eq (text, published[i].millions, "number %zu", i);
+  }
+}
+
+Test (bank, refuses_places_of_another_kind)
+{
+  adamix_params params = { 0 };
+  adamix_bank *bank;
+  adamix_bank_shape shape = shape_of (2, ADAMIX_SHARE_NONE);
+  shape.places = ADAMIX_PLACES_LINEAR;
+  cr_expect (adamix_bank_create (&bank, &shape, NULL, &params, &params) == ADAMIX_ESHAPE);
+  shape.kind = ADAMIX_LORA;
+  cr_assert (adamix_bank_create (&bank, &shape, NULL, &params, &params) == ADAMIX_OK);
+  cr_expect_str_eq (params.row[0].name, "layers.0.query.experts.0.lora_A");
+  cr_expect (eq (i64, params.rows, 2 * 2 * 2 * shape.layers));
+  adamix_bank_destroy (bank);
+  adamix_params_destroy (&params);
 }

@@ -13,7 +13,8 @@ enum { L = 2, H = 20, R = 6, M = 3, ROWS = 150, LAYER = 1 };
 /* Sums of at most 150 products of numbers of order 1 in fp32, in any order. */
 #define TOLERANCE (150 * FLT_EPSILON)
 
-static const adamix_bank_shape shape = { .layers = L,
+static const adamix_bank_shape shape = { .places = ADAMIX_PLACE_BIT (ADAMIX_PLACE_FFN),
+                                         .layers = L,
                                          .hidden = H,
                                          .bottleneck = R,
                                          .experts = M,
@@ -58,7 +59,7 @@ tear_down (void)
 
 TestSuite (inserted, .init = set_up, .fini = tear_down);
 
-static const adamix_rows all_rows = { .count = ROWS };
+static const adamix_site site = { .layer = LAYER, .place = ADAMIX_PLACE_FFN, .rows = { .count = ROWS } };
 
 static adamix_view
 whole (float *data)
@@ -69,13 +70,13 @@ whole (float *data)
 static adamix_err
 forward (float *in, float *out)
 {
-  return insertion->forward (insertion, LAYER, ADAMIX_PLACE_FFN, &all_rows, whole (in), whole (out));
+  return insertion->forward (insertion, &site, whole (in), whole (out));
 }
 
 static adamix_err
 backward (float *in, float *dout, adamix_view din)
 {
-  return insertion->backward (insertion, LAYER, ADAMIX_PLACE_FFN, &all_rows, whole (in), whole (dout), din);
+  return insertion->backward (insertion, &site, whole (in), whole (dout), din);
 }
 
 /* ---- the module in fp64 ---------------------------------------------------------------------------------------------- */
@@ -232,7 +233,8 @@ Test (inserted, layers_keep_their_own_values_for_backward)
   float expected = weight->grad[7];
   adamix_params_zero_grads (&fixture.experts);
   must (forward (x, y));
-  must (insertion->forward (insertion, 0, ADAMIX_PLACE_FFN, &all_rows, whole (y), whole (y)));
+  must (insertion->forward (insertion, &(adamix_site){ .place = ADAMIX_PLACE_FFN, .rows = { .count = ROWS } },
+                            whole (y), whole (y)));
   must (backward (x, dy, whole (dx)));
   cr_expect (weight->grad[7] == expected);
 }
@@ -259,10 +261,11 @@ Test (inserted, threads_do_not_show)
 Test (inserted, refuses_a_route_of_other_rows)
 {
   adamix_view fewer = adamix_view_of (x, ROWS - 1, H), none = adamix_view_of (x, 0, H);
-  adamix_err err =
-      insertion->forward (insertion, LAYER, ADAMIX_PLACE_FFN, &(adamix_rows){ .count = fewer.rows }, fewer, fewer);
+  adamix_err err = insertion->forward (
+      insertion, &(adamix_site){ .layer = LAYER, .place = ADAMIX_PLACE_FFN, .rows = { .count = fewer.rows } }, fewer,
+      fewer);
   cr_expect (err == ADAMIX_ESHAPE);
   adamix_route_clear (adamix_inserted_bank_route (inserted));
-  must (insertion->forward (insertion, LAYER, ADAMIX_PLACE_FFN, &(adamix_rows){ 0 }, none, none));
-  must (insertion->backward (insertion, LAYER, ADAMIX_PLACE_FFN, &(adamix_rows){ 0 }, none, none, none));
+  must (insertion->forward (insertion, &(adamix_site){ .layer = LAYER, .place = ADAMIX_PLACE_FFN }, none, none));
+  must (insertion->backward (insertion, &(adamix_site){ .layer = LAYER, .place = ADAMIX_PLACE_FFN }, none, none, none));
 }

@@ -13,7 +13,9 @@ static adamix_route route;
 static void
 set_up (void)
 {
-  adamix_bank_shape shape = { .layers = L, .hidden = 4, .bottleneck = 2, .experts = M };
+  adamix_bank_shape shape = {
+    .places = ADAMIX_PLACE_BIT (ADAMIX_PLACE_FFN), .layers = L, .hidden = 4, .bottleneck = 2, .experts = M
+  };
   bank_fixture_open (&fixture, &shape, NULL);
   must (adamix_route_create (&route, L, PASSES * TOKENS));
 }
@@ -232,7 +234,12 @@ Test (route, prescribed_is_what_was_given)
 Test (route, prescribed_numbers_find_their_slots)
 {
   const bool owned[L * M] = { true, true, false, true, true, true, true, false };
-  adamix_bank_shape shape = { .layers = L, .hidden = 4, .bottleneck = 2, .experts = M, .share = ADAMIX_SHARE_UP };
+  adamix_bank_shape shape = { .places = ADAMIX_PLACE_BIT (ADAMIX_PLACE_FFN),
+                              .layers = L,
+                              .hidden = 4,
+                              .bottleneck = 2,
+                              .experts = M,
+                              .share = ADAMIX_SHARE_UP };
   const int32_t experts[L * ADAMIX_PROJECTIONS] = { 3, 0, 2, 0 };
   adamix_route_context context = { 5, 0, 0, 1, TOKENS, SEQUENCES, offset, sample, experts };
   bank_fixture part;

@@ -28,7 +28,12 @@ is_lacking (const char *name)
 static void
 open_banks (int64_t experts, adamix_share share, const char *name)
 {
-  const adamix_bank_shape shape = { .layers = L, .hidden = H, .bottleneck = R, .experts = experts, .share = share };
+  const adamix_bank_shape shape = { .places = ADAMIX_PLACE_BIT (ADAMIX_PLACE_FFN),
+                                    .layers = L,
+                                    .hidden = H,
+                                    .bottleneck = R,
+                                    .experts = experts,
+                                    .share = share };
   const adamix_bank_shape to = adamix_merge_method_find (name)->shape (&shape);
   bank_fixture_open (&all, &shape, NULL);
   bank_fixture_open (&initial, &shape, NULL);
@@ -127,6 +132,48 @@ expect_mean_of_outputs (const char *what, int64_t downs, int64_t ups)
       cr_expect (fabs (one[h] - mean[h] / (double) (downs * ups)) < 40 * FLT_EPSILON, "%s: %.9g, not %.9g", what,
                  one[h], mean[h] / (double) (downs * ups));
   }
+}
+
+/* B' A' of the merged module and the mean of B_j A_j, at all sites. */
+static void
+expect_mean_of_products (adamix_share share, int64_t rank)
+{
+  const adamix_bank_shape shape = { .places = ADAMIX_PLACES_LINEAR,
+                                    .kind = ADAMIX_LORA,
+                                    .layers = L,
+                                    .hidden = H,
+                                    .bottleneck = R,
+                                    .experts = M,
+                                    .share = share,
+                                    .scale = 2 };
+  const adamix_bank_shape to = adamix_merge_method_find ("concat")->shape (&shape);
+  bank_fixture_open (&all, &shape, NULL);
+  bank_fixture_open (&initial, &shape, NULL);
+  bank_fixture_open (&merged, &to, NULL);
+  bank_fixture_randomise (&all, 1.0);
+  cr_expect (eq (i64, to.bottleneck, rank));
+  merge ("concat");
+  for (int64_t i = 0; i < adamix_bank_sites (&shape); i++)
+    for (int64_t e = 0; e < H * H; e++) {
+      const float *a = value_of (merged.bank, ADAMIX_DOWN, i, 0, false),
+                  *b = value_of (merged.bank, ADAMIX_UP, i, 0, false);
+      double one = 0, mean = 0;
+      for (int64_t r = 0; r < rank; r++) one += (double) b[e / H * rank + r] * a[r * H + e % H];
+      for (int64_t j = 0; j < M; j++) {
+        a = value_of (all.bank, ADAMIX_DOWN, i, share & ADAMIX_SHARE_DOWN ? 0 : j, false);
+        b = value_of (all.bank, ADAMIX_UP, i, share & ADAMIX_SHARE_UP ? 0 : j, false);
+        for (int64_t r = 0; r < R; r++) mean += (double) b[e / H * R + r] * a[r * H + e % H] / M;
+      }
+      cr_expect (fabs (one - mean) < 40 * FLT_EPSILON, "site %d: %.9g, not %.9g", (int) i, one, mean);
+    }
+  close_banks ();
+}
+
+Test (methods, concat_of_lora_gives_the_mean_of_the_products)
+{
+  expect_mean_of_products (ADAMIX_SHARE_NONE, M * R);
+  expect_mean_of_products (ADAMIX_SHARE_UP, R);
+  expect_mean_of_products (ADAMIX_SHARE_DOWN, R);
 }
 
 Test (methods, concat_gives_the_mean_of_the_outputs)

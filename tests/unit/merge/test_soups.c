@@ -14,7 +14,9 @@ static test_scorer scorer;
 static void
 set_up (void)
 {
-  const adamix_bank_shape shape = { .layers = 2, .hidden = 9, .bottleneck = 4, .experts = M };
+  const adamix_bank_shape shape = {
+    .places = ADAMIX_PLACE_BIT (ADAMIX_PLACE_FFN), .layers = 2, .hidden = 9, .bottleneck = 4, .experts = M
+  };
   const adamix_bank_shape one = adamix_merge_shape (&shape);
   bank_fixture_open (&all, &shape, NULL);
   bank_fixture_open (&merged, &one, NULL);

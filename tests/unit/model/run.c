@@ -43,8 +43,7 @@ run_create (run *run, adamix_model *model, const adamix_batch *batch, const run_
                                        .longest = longest_of (batch),
                                        .backward = !shape->inference,
                                        .weight_gradients = shape->trainable != ADAMIX_TRAIN_NONE,
-                                       .modules = shape->modules,
-                                       .attention_modules = shape->attention_modules,
+                                       .places = shape->places,
                                        .lowest_layer = shape->lowest_layer,
                                        .recomputed = shape->recomputed };
   MUST (adamix_workspace_create (&run->workspace, model, &size));

@@ -17,7 +17,8 @@ typedef struct run_shape {
   adamix_pool pool;
   int64_t outputs, passes;
   adamix_trainable trainable;
-  bool inference, modules, attention_modules;
+  bool inference;
+  adamix_place_set places;
   int64_t lowest_layer, recomputed;
 } run_shape;
 

@@ -31,11 +31,9 @@ typedef struct observer {
 } observer;
 
 static adamix_err
-observe (adamix_insertion *self, int64_t layer, adamix_place place, const adamix_rows *rows, adamix_view x,
-         adamix_view y)
+observe (adamix_insertion *self, const adamix_site *site, adamix_view x, adamix_view y)
 {
-  (void) rows;
-  if (layer == 0 && place == ADAMIX_PLACE_ATTENTION)
+  if (site->layer == 0 && site->place == ADAMIX_PLACE_ATTENTION)
     memcpy (((observer *) self)->seen, x.data, (size_t) (x.rows * H) * sizeof (float));
   if (y.data != x.data) memcpy (y.data, x.data, (size_t) (x.rows * H) * sizeof (float));
   return ADAMIX_OK;
@@ -89,7 +87,7 @@ check_row (const run *run, const observer *observer, int64_t pass, int64_t s, in
 /* No two of pass, sequence and head share a mask. */
 Test (dropout, every_head_has_its_mask)
 {
-  static observer observer = { .insertion = { true, false, observe, NULL } };
+  static observer observer = { .insertion = { ADAMIX_PLACE_BIT (ADAMIX_PLACE_ATTENTION), observe, NULL } };
   fixture_copy copy;
   fixture fixture;
   run run;

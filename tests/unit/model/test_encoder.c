@@ -4,6 +4,7 @@
 #include "model/run.h"
 
 #include <criterion/criterion.h>
+#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -123,7 +124,11 @@ Test (encoder, threads_leave_no_trace)
 
 /* ---- where the backward pass ends ---------------------------------------------------------------------------------- */
 
-/* Modules x * scale[layer] that note how they are called. */
+#define FFN    ADAMIX_PLACE_BIT (ADAMIX_PLACE_FFN)
+#define BOTH   (FFN | ADAMIX_PLACE_BIT (ADAMIX_PLACE_ATTENTION))
+#define LINEAR ADAMIX_PLACES_LINEAR
+
+/* Modules x / 4 that note how they are called. */
 typedef struct recorder {
   adamix_insertion insertion;
   adamix_backward_hooks hooks;
@@ -138,28 +143,44 @@ note (char log[256], const char *what, int64_t number)
   snprintf (log + used, 256 - used, "%s%d ", what, (int) number);
 }
 
-static adamix_err
-record_forward (adamix_insertion *self, int64_t layer, adamix_place place, const adamix_rows *rows, adamix_view x,
-                adamix_view y)
+/* A letter a place; in backward a capital one. */
+static const char letters[] = "qvaf";
+
+static bool
+beside (const adamix_site *site)
 {
-  (void) rows;
-  note (((recorder *) self)->log, place == ADAMIX_PLACE_FFN ? "f" : "a", layer);
-  for (int64_t i = 0; i < x.rows * H; ++i) y.data[i] = 1.25f * x.data[i];
+  return ADAMIX_PLACE_BIT (site->place) & ADAMIX_PLACES_LINEAR;
+}
+
+static adamix_err
+record_forward (adamix_insertion *self, const adamix_site *site, adamix_view x, adamix_view y)
+{
+  const char word[2] = { letters[site->place] };
+  note (((recorder *) self)->log, word, site->layer);
+  for (int64_t r = 0; r < x.rows; ++r)
+    for (int64_t h = 0; h < H; ++h) {
+      const float in = x.data[r * x.stride + h];
+      float *out = &y.data[r * y.stride + h];
+      *out = beside (site) ? *out + 0.25f * in : 1.25f * in;
+    }
   return ADAMIX_OK;
 }
 
 static adamix_err
-record_backward (adamix_insertion *self, int64_t layer, adamix_place place, const adamix_rows *rows, adamix_view x,
-                 adamix_view dy, adamix_view dx)
+record_backward (adamix_insertion *self, const adamix_site *site, adamix_view x, adamix_view dy, adamix_view dx)
 {
-  (void) rows;
   recorder *recorder = (struct recorder *) self;
-  note (recorder->log,
-        dx.data ? (place == ADAMIX_PLACE_FFN ? "F" : "A") : (place == ADAMIX_PLACE_FFN ? "Fend" : "Aend"), layer);
-  for (int64_t i = 0; i < x.rows * H; ++i) {
-    recorder->gradient[layer] += (double) dy.data[i] * x.data[i];
-    if (dx.data) dx.data[i] = 1.25f * dy.data[i];
-  }
+  char word[8];
+  snprintf (word, sizeof word, "%c%s", toupper (letters[site->place]), dx.data ? "" : "end");
+  note (recorder->log, word, site->layer);
+  for (int64_t r = 0; r < x.rows; ++r)
+    for (int64_t h = 0; h < H; ++h) {
+      const float d = dy.data[r * dy.stride + h];
+      recorder->gradient[site->layer] += (double) d * x.data[r * x.stride + h];
+      if (!dx.data) continue;
+      float *out = &dx.data[r * dx.stride + h];
+      *out = beside (site) ? *out + 0.25f * d : 1.25f * d;
+    }
   return ADAMIX_OK;
 }
 
@@ -171,16 +192,15 @@ record_ready (adamix_backward_hooks *self, int64_t layer)
 }
 
 static recorder
-record (run_shape shape, bool attention)
+record (run_shape shape, adamix_place_set places)
 {
   fixture fixture;
   run run;
   float dz[2 * SEQUENCES * LABELS];
-  recorder recorder = { .insertion = { attention, true, record_forward, record_backward }, .hooks = { record_ready } };
+  recorder recorder = { .insertion = { places, record_forward, record_backward }, .hooks = { record_ready } };
   shape.outputs = LABELS;
   shape.passes = 2;
-  shape.modules = true;
-  shape.attention_modules = attention;
+  shape.places = places;
   fixture_open (&fixture, NULL, 2);
   run_create (&run, fixture.model, &fixture.batch, &shape, NULL, NULL);
   run.args.insertion = &recorder.insertion;
@@ -197,9 +217,9 @@ record (run_shape shape, bool attention)
 
 Test (encoder, backward_ends_at_the_lowest_module)
 {
-  recorder all = record ((run_shape){ 0 }, false);
+  recorder all = record ((run_shape){ 0 }, FFN);
   cr_expect_str_eq (all.log, "f0 f1 f2 F2 r2 F1 r1 Fend0 r0 ");
-  recorder upper = record ((run_shape){ .lowest_layer = 1 }, false);
+  recorder upper = record ((run_shape){ .lowest_layer = 1 }, FFN);
   cr_expect_str_eq (upper.log, "f0 f1 f2 F2 r2 Fend1 r1 ");
   cr_expect_eq (upper.gradient[2], all.gradient[2]);
   cr_expect_eq (upper.gradient[1], all.gradient[1]);
@@ -207,17 +227,29 @@ Test (encoder, backward_ends_at_the_lowest_module)
 
 Test (encoder, backward_serves_both_places)
 {
-  recorder all = record ((run_shape){ 0 }, true);
+  recorder all = record ((run_shape){ 0 }, BOTH);
   cr_expect_str_eq (all.log, "a0 f0 a1 f1 a2 f2 F2 A2 r2 F1 A1 r1 F0 Aend0 r0 ");
-  recorder upper = record ((run_shape){ .lowest_layer = 2 }, true);
+  recorder upper = record ((run_shape){ .lowest_layer = 2 }, BOTH);
   cr_expect_str_eq (upper.log, "a0 f0 a1 f1 a2 f2 F2 Aend2 r2 ");
   cr_expect_eq (upper.gradient[2], all.gradient[2]);
 }
 
+Test (encoder, backward_serves_query_and_value)
+{
+  recorder all = record ((run_shape){ 0 }, LINEAR);
+  cr_expect_str_eq (all.log, "q0 v0 q1 v1 q2 v2 V2 Q2 r2 V1 Q1 r1 Vend0 Qend0 r0 ");
+  recorder upper = record ((run_shape){ .lowest_layer = 2 }, LINEAR);
+  cr_expect_str_eq (upper.log, "q0 v0 q1 v1 q2 v2 Vend2 Qend2 r2 ");
+  cr_expect_eq (upper.gradient[2], all.gradient[2]);
+  recorder every = record ((run_shape){ 0 }, LINEAR | BOTH);
+  cr_expect_str_eq (every.log,
+                    "q0 v0 a0 f0 q1 v1 a1 f1 q2 v2 a2 f2 F2 A2 V2 Q2 r2 F1 A1 V1 Q1 r1 F0 A0 Vend0 Qend0 r0 ");
+}
+
 Test (encoder, backward_goes_down_where_the_backbone_trains)
 {
-  recorder frozen = record ((run_shape){ 0 }, false);
-  recorder biases = record ((run_shape){ .trainable = ADAMIX_TRAIN_BIASES, .lowest_layer = 1 }, false);
+  recorder frozen = record ((run_shape){ 0 }, FFN);
+  recorder biases = record ((run_shape){ .trainable = ADAMIX_TRAIN_BIASES, .lowest_layer = 1 }, FFN);
   cr_expect_str_eq (biases.log, "f0 f1 f2 F2 r2 F1 r1 F0 r0 r-1 ");
   for (int i = 0; i < LAYERS; ++i) cr_expect_eq (biases.gradient[i], frozen.gradient[i]);
 }
@@ -225,22 +257,24 @@ Test (encoder, backward_goes_down_where_the_backbone_trains)
 /* ---- layers that are computed again ------------------------------------------------------------------------------------ */
 
 static void
-check_recomputed (run_shape shape, bool attention, const char *log)
+check_recomputed (run_shape shape, adamix_place_set places, const char *log)
 {
-  recorder again = record (shape, attention);
+  recorder again = record (shape, places);
   shape.recomputed = 0;
-  recorder kept = record (shape, attention);
+  recorder kept = record (shape, places);
   cr_expect_str_eq (again.log, log);
   cr_expect_arr_eq (again.gradient, kept.gradient, sizeof kept.gradient);
 }
 
 Test (encoder, layers_that_are_computed_again_have_the_same_gradients)
 {
-  check_recomputed ((run_shape){ .recomputed = 1 }, false, "f0 f1 f2 F2 r2 f1 F1 r1 Fend0 r0 ");
-  check_recomputed ((run_shape){ .recomputed = 2 }, false, "f0 f1 f2 F2 r2 f1 F1 r1 f0 Fend0 r0 ");
-  check_recomputed ((run_shape){ .recomputed = 2, .pool = ADAMIX_POOL_MEAN }, true,
+  check_recomputed ((run_shape){ .recomputed = 1 }, FFN, "f0 f1 f2 F2 r2 f1 F1 r1 Fend0 r0 ");
+  check_recomputed ((run_shape){ .recomputed = 2 }, FFN, "f0 f1 f2 F2 r2 f1 F1 r1 f0 Fend0 r0 ");
+  check_recomputed ((run_shape){ .recomputed = 2, .pool = ADAMIX_POOL_MEAN }, BOTH,
                     "a0 f0 a1 f1 a2 f2 F2 A2 r2 a1 f1 F1 A1 r1 a0 f0 F0 Aend0 r0 ");
-  check_recomputed ((run_shape){ .recomputed = 1, .lowest_layer = 1 }, false, "f0 f1 f2 F2 r2 f1 Fend1 r1 ");
+  check_recomputed ((run_shape){ .recomputed = 1 }, LINEAR,
+                    "q0 v0 q1 v1 q2 v2 V2 Q2 r2 q1 v1 V1 Q1 r1 Vend0 Qend0 r0 ");
+  check_recomputed ((run_shape){ .recomputed = 1, .lowest_layer = 1 }, FFN, "f0 f1 f2 F2 r2 f1 Fend1 r1 ");
 }
 
 Test (encoder, so_do_the_backbones_tensors)
@@ -264,7 +298,7 @@ bytes_of (const adamix_model *model, int64_t recomputed)
                                        .sequences = SEQUENCES,
                                        .longest = TOKENS,
                                        .backward = true,
-                                       .modules = true,
+                                       .places = FFN,
                                        .recomputed = recomputed };
   cr_assert_eq (adamix_workspace_recomputable (model, &size), LAYERS - 1);
   cr_assert_eq (adamix_workspace_measure (&bytes, model, &size), ADAMIX_OK);
@@ -333,11 +367,11 @@ Test (encoder, refuses_a_type_that_the_model_lacks)
 
 Test (encoder, empty_batch_is_no_special_case)
 {
-  recorder recorder = { .insertion = { false, true, record_forward, record_backward }, .hooks = { record_ready } };
+  recorder recorder = { .insertion = { FFN, record_forward, record_backward }, .hooks = { record_ready } };
   fixture fixture;
   run run;
   float dz = 0;
-  const run_shape shape = { .outputs = LABELS, .passes = 2, .modules = true };
+  const run_shape shape = { .outputs = LABELS, .passes = 2, .places = FFN };
   fixture_open (&fixture, NULL, 1);
   run_create (&run, fixture.model, &fixture.batch, &shape, NULL, NULL);
   fixture.batch.sequences = fixture.batch.tokens = 0;

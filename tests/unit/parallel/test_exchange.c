@@ -8,9 +8,12 @@
 
 #include "adapt/fixture.h"
 
-static const adamix_bank_shape shape = {
-  .layers = 2, .hidden = 9, .bottleneck = 4, .experts = 3, .share = ADAMIX_SHARE_UP
-};
+static const adamix_bank_shape shape = { .places = ADAMIX_PLACE_BIT (ADAMIX_PLACE_FFN),
+                                         .layers = 2,
+                                         .hidden = 9,
+                                         .bottleneck = 4,
+                                         .experts = 3,
+                                         .share = ADAMIX_SHARE_UP };
 
 static bank_fixture all;
 static adamix_comm world;

@@ -18,9 +18,12 @@ static adamix_exchange_volume
 volume_of (const char *policy, int64_t experts, int64_t per_rank, int ranks)
 {
   const adamix_placement_args args = { .layers = LAYERS, .experts = experts, .experts_per_rank = per_rank, .seed = 1 };
-  const adamix_bank_shape shape = {
-    .layers = LAYERS, .hidden = HIDDEN, .bottleneck = BOTTLENECK, .experts = experts, .share = ADAMIX_SHARE_DOWN
-  };
+  const adamix_bank_shape shape = { .places = ADAMIX_PLACE_BIT (ADAMIX_PLACE_FFN),
+                                    .layers = LAYERS,
+                                    .hidden = HIDDEN,
+                                    .bottleneck = BOTTLENECK,
+                                    .experts = experts,
+                                    .share = ADAMIX_SHARE_DOWN };
   const adamix_params shared = { .count = 1600, .rows = 10 };
   adamix_exchange_volume volume;
   cr_assert_eq (

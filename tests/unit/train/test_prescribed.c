@@ -8,9 +8,12 @@
 
 enum { STEPS = 2, BATCH = 3, EXAMPLES = 5, PASSES = 2 };
 
-static const adamix_bank_shape shape = {
-  .layers = 2, .hidden = 4, .bottleneck = 2, .experts = 3, .share = ADAMIX_SHARE_UP
-};
+static const adamix_bank_shape shape = { .places = ADAMIX_PLACE_BIT (ADAMIX_PLACE_FFN),
+                                         .layers = 2,
+                                         .hidden = 4,
+                                         .bottleneck = 2,
+                                         .experts = 3,
+                                         .share = ADAMIX_SHARE_UP };
 static char path[] = "prescribed-XXXXXX";
 static adamix_prescribed_order order;
 static adamix_prescribed_routes routes;

@@ -59,7 +59,8 @@ set_up (void)
   must (adamix_compute_select (&run.compute, "auto", "auto", 1));
   must (adamix_run_open_inputs (&run));
   must (adamix_model_pack (run.model, true));
-  must (adamix_module_create (&run.all, run.model, &run.shape, run.pool, run.outputs, ADAMIX_INFERENCE_SEQUENCES));
+  const adamix_module_form form = adamix_run_form (&run, &run.shape);
+  must (adamix_module_create (&run.all, run.model, &form));
   adamix_bank_initialise (run.all.bank, 1);
   adamix_head_initialise (run.all.head, 1);
   must (adamix_samples_open (&samples, &run));

@@ -12,9 +12,12 @@ enum { EXAMPLES = 4096, TOKENS = 40 };
 
 static adamix_dataset examples;
 static const adamix_params shared = { .count = 1600, .rows = 10 };
-static const adamix_bank_shape shape = {
-  .layers = 3, .hidden = 32, .bottleneck = 16, .experts = 4, .share = ADAMIX_SHARE_DOWN
-};
+static const adamix_bank_shape shape = { .places = ADAMIX_PLACE_BIT (ADAMIX_PLACE_FFN),
+                                         .layers = 3,
+                                         .hidden = 32,
+                                         .bottleneck = 16,
+                                         .experts = 4,
+                                         .share = ADAMIX_SHARE_DOWN };
 
 static adamix_scaling_args
 args_of (double spread, adamix_link link)
