@@ -3,12 +3,14 @@
 
     quality.py run --adamix PATH --model DIR --data DIR --peer torch_adamix.py --work DIR [--jobs 1] [--threads 1]
     quality.py table
+    quality.py write
 
 `run` makes those runs of grid.tsv that results.jsonl does not hold yet, cell by cell, and appends a line for each; it can be
 stopped at any time. A cell is (who trains, task, method, precision, order of the batches); its seeds are 0 .. n - 1.
 `table` prints the tables of docs/results.md, adamix beside the peer and bf16 beside fp32: n runs, mean, standard
 deviation over seeds, 95 % confidence interval of the mean (Student's t), in points. Where both sides have two seeds or more,
 the difference of means stands beside its limit, 3 sqrt (s1^2 / n1 + s2^2 / n2); the exit status is 1 if one is above.
+`write` puts the tables into that page.
 The peer needs torch and transformers, the table SciPy.
 """
 import argparse
@@ -140,27 +142,39 @@ def pairs(lines, task, method, metric):
     return beside, [(left, right) for left in low for right in full]
 
 
-def print_rows(lines, which, title):
-    print(f"| task, metric | majority | method | {title} | difference (limit) |")
-    print("|---|---|---|---|---|---|")
-    failed = False
+def rows_of(lines, which):
+    """(the rows of a table, whether a difference is above its limit)"""
+    rows, failed = [], False
     for task, metrics in METRICS.items():
         for metric in metrics:
             for method in METHODS:
                 for left, right in pairs(lines, task, method, metric)[which]:
                     text, above = between(left, right)
                     failed |= above
-                    print(f"| {task}, {metric[0]} | {majority(lines, task, metric)} | {method} | {summary(left)} | "
-                          f"{summary(right)} | {text} |")
-    print()
-    return failed
+                    rows.append([f"{task}, {metric[0]}", majority(lines, task, metric), method, summary(left), summary(right),
+                                 text])
+    return rows, failed
 
 
-def print_table(_):
-    lines = runs.read(RESULTS)
-    titles = ["adamix: n, mean, sd, 95 % | PyTorch: n, mean, sd, 95 %", "bf16: n, mean, sd, 95 % | fp32: n, mean, sd, 95 %"]
-    failed = [print_rows(lines, which, title) for which, title in enumerate(titles)]
-    sys.exit(1 if any(failed) else 0)
+def tables():
+    """(both tables as text, whether a difference is above its limit); a table without rows is left out"""
+    lines, text, failed = runs.read(RESULTS), "", False
+    for which, sides in enumerate([("adamix", "PyTorch"), ("bf16", "fp32")]):
+        rows, above = rows_of(lines, which)
+        head = ["task, metric", "majority", "method", *(f"{side}: n, mean, sd, 95 %" for side in sides), "difference (limit)"]
+        text += runs.table(head, rows) if rows else ""
+        failed |= above
+    return text, failed
+
+
+def print_tables(_):
+    text, failed = tables()
+    print(text, end="")
+    sys.exit(1 if failed else 0)
+
+
+def write_tables(_):
+    runs.put(HERE.parent.parent / "docs" / "results.md", "quality.py", tables()[0])
 
 
 def main():
@@ -172,7 +186,8 @@ def main():
     run.add_argument("--jobs", type=int, default=1)
     run.add_argument("--threads", type=int, default=1)
     run.set_defaults(do=run_grid)
-    commands.add_parser("table").set_defaults(do=print_table)
+    commands.add_parser("table").set_defaults(do=print_tables)
+    commands.add_parser("write").set_defaults(do=write_tables)
     args = parser.parse_args()
     args.do(args)
 
