@@ -5,7 +5,9 @@ EXTRA_DIST += %D%/make_models.py $(golden_models:=/config.json) $(golden_models:
 EXTRA_DIST += %D%/make_trajectory.py %D%/trajectory/texts.tsv %D%/trajectory/order.jsonl %D%/trajectory/none.ini \
   %D%/trajectory/none.routes.jsonl %D%/trajectory/none.golden.jsonl %D%/trajectory/up.ini \
   %D%/trajectory/up.routes.jsonl %D%/trajectory/up.golden.jsonl %D%/trajectory/regression.ini \
-  %D%/trajectory/regression.routes.jsonl %D%/trajectory/regression.golden.jsonl
+  %D%/trajectory/regression.routes.jsonl %D%/trajectory/regression.golden.jsonl %D%/trajectory/lora.ini \
+  %D%/trajectory/lora.routes.jsonl %D%/trajectory/lora.golden.jsonl %D%/trajectory/houlsby.ini \
+  %D%/trajectory/houlsby.golden.jsonl %D%/trajectory/full.ini %D%/trajectory/full.golden.jsonl
 
 EXTRA_DIST += %D%/make_bert.py %D%/bert-tiny/config.json %D%/bert-tiny/vocab.txt %D%/bert-tiny/model.safetensors \
   %D%/bert-tiny/golden.safetensors

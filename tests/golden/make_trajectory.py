@@ -25,9 +25,12 @@ from transformers import BertModel  # noqa: E402
 
 STEPS, RECORDS, BATCH, EXPERTS, LAYERS, LENGTH = 20, 24, 6, 3, 3, 40
 CASES = {
-    "none": Settings(STEPS, 1.5e-2, share="none", pool="mean", weight_decay=0.3),
-    "up": Settings(STEPS, 2e-2, share="up", pool="pooler", consistency=0.5, consistency_gradient="both"),
-    "regression": Settings(STEPS, 1e-2, share="down", pool="mean", regression=True),
+    "none": Settings(STEPS, 1.5e-2, rank=12, share="none", pool="mean", weight_decay=0.3),
+    "up": Settings(STEPS, 2e-2, rank=12, share="up", pool="pooler", consistency=0.5, consistency_gradient="both"),
+    "regression": Settings(STEPS, 1e-2, rank=12, share="down", pool="mean", regression=True),
+    "lora": Settings(STEPS, 2e-2, method="adamix-lora", rank=6, share="up", pool="mean"),
+    "houlsby": Settings(STEPS, 1e-2, method="houlsby", pool="pooler"),
+    "full": Settings(STEPS, 2e-3, method="full", pool="pooler"),
 }
 WORDS = "the a cat dog sat ran on under mat table not very happy sad card bank money transfer top up my is where".split()
 
@@ -40,12 +43,13 @@ def make_records(generator):
 
 def record(folder, name, settings, texts, target, order, generator):
     model, how = HERE / "bert-tiny", {"binary": os.environ["ADAMIX"]}
-    words = trajectory.options_of(settings) + ["--experts", EXPERTS, "--rank", 12, "--batch", BATCH, "--max-length", LENGTH,
+    words = trajectory.options_of(settings) + ["--experts", EXPERTS, "--batch", BATCH, "--max-length", LENGTH,
                                                "--label-column", "score" if settings.regression else "label"]
     (folder / f"{name}.ini").write_text("".join(f"{o[2:]} = {v}\n" for o, v in zip(words[::2], words[1::2])))
     data = Data(trajectory.encode(model, texts, LENGTH, **how), target, order,
                 trajectory.draw_routes(generator, settings, LAYERS, EXPERTS), separator=3)
-    trajectory.store_lines(folder / f"{name}.routes.jsonl", data.routes)
+    if trajectory.METHODS[settings.method].get("many"):
+        trajectory.store_lines(folder / f"{name}.routes.jsonl", data.routes)
     with tempfile.TemporaryDirectory() as scratch:
         initial = trajectory.initial_values(f"{scratch}/run", ["--model", model, "--train-file", folder / "texts.tsv", *words], **how)
     make = lambda: BertModel.from_pretrained(model, dtype=torch.float64, attn_implementation="eager")

@@ -33,7 +33,7 @@ prepare_python () {
     make_environment
     ADAMIX_PEER_PYTHON=$venv/bin/python
   fi
-  "$ADAMIX_PEER_PYTHON" -c 'import numpy, safetensors, scipy, sklearn, tokenizers, torch, transformers' ||
+  "$ADAMIX_PEER_PYTHON" -c 'import numpy, peft, safetensors, scipy, sklearn, tokenizers, torch, transformers' ||
     fail "$ADAMIX_PEER_PYTHON lacks a package of $requirements: install it there, or unset ADAMIX_PEER_PYTHON"
   export ADAMIX_PEER_PYTHON
 }

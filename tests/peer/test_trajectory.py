@@ -13,7 +13,7 @@ import tap
 import tasks
 import torch
 import trajectory
-from trajectory import Rules, Settings
+from trajectory import METHODS, Rules, Settings
 from transformers import AutoModel, BertConfig, BertModel, RobertaConfig, RobertaModel
 
 torch.set_num_threads(1)  # the random encoders are too small for more
@@ -149,8 +149,10 @@ class Case:
         self.initial = trajectory.initial_values(folder / "initial", common, **HOW)
         trajectory.store_lines(folder / "order.jsonl", data.order)
         trajectory.store_lines(folder / "routes.jsonl", data.routes)
-        trajectory.adamix("train", *common, "--placement", "replicated", "--order-file", folder / "order.jsonl",
-                          "--routes-file", folder / "routes.jsonl", "--output", folder / "run", ranks=ranks, **HOW)
+        prescribed = ["--placement", "replicated", "--order-file", folder / "order.jsonl"]
+        if METHODS[settings.method].get("many"):
+            prescribed += ["--routes-file", folder / "routes.jsonl"]
+        trajectory.adamix("train", *common, *prescribed, "--output", folder / "run", ranks=ranks, **HOW)
         self.metrics = trajectory.metrics_of(folder / "run")
 
     def peer(self, rules=Rules(), **changed):
@@ -167,13 +169,13 @@ class Case:
 
 def make_case(scratch, model, kind, name, ranks=1, pairs=False, **changed):
     """A run of STEPS steps of a random encoder on random texts."""
-    settings = Settings(steps=STEPS, lr=5e-3, **changed)
+    settings = Settings(**{"steps": STEPS, "lr": 5e-3, "rank": RANK} | changed)
     texts, classes, scores = make_texts(3, pairs)
     labels = scores if settings.regression else classes
     layers = AutoModel.from_pretrained(model).config.num_hidden_layers
     generator = torch.Generator().manual_seed(5)
     file = scratch / "texts.tsv"
-    arguments = [*store_table(file, texts, labels), "--experts", EXPERTS, "--rank", RANK, "--batch", BATCH, "--max-length", LENGTH]
+    arguments = [*store_table(file, texts, labels), "--experts", EXPERTS, "--batch", BATCH, "--max-length", LENGTH]
     data = trajectory.Data(sequences=trajectory.encode(model, texts, LENGTH, **HOW),
                            target=torch.tensor(labels, dtype=torch.float64 if settings.regression else torch.long),
                            order=trajectory.draw_order(generator, STEPS, RECORDS, BATCH),
@@ -189,6 +191,12 @@ def tiny(scratch, model, kind):
               consistency_gradient="both").compare()
     for distance, changed in DISTANCES.items():
         make_case(scratch, model, kind, distance, share="none", **changed).compare()
+    for share in ("none", "up"):
+        make_case(scratch, model, kind, f"adamix-lora, share {share}", method="adamix-lora", share=share).compare()
+    for method in ("adapter", "houlsby", "pfeiffer", "lora", "bitfit", "head"):
+        make_case(scratch, model, kind, f"method {method}", method=method).compare()
+    make_case(scratch, model, kind, "method full", method="full", lr=5e-4).compare()
+    make_case(scratch, model, kind, "method full, mean, 2 ranks", method="full", lr=5e-4, pool="mean", ranks=2).compare()
     # A WordPiece tokenizer gives the second text of a pair a type of its own, which RoBERTa has not.
     make_case(scratch, model, kind, "mean, no clipping", share="down", pool="mean", pairs=kind == "BERT", clip=0.0).compare()
     make_case(scratch, model, kind, "2 ranks", share="none", ranks=2).compare()
@@ -202,10 +210,9 @@ def banking77(scratch, model):
     chosen = torch.randperm(len(texts), generator=generator)[:400].tolist()
     texts, labels = [texts[r].replace("\n", " ") for r in chosen], [labels[r] for r in chosen]
     classes = sorted(set(labels), key=str.encode)
-    settings = Settings(steps=12, lr=2e-3, share="down", pool="mean")
+    settings = Settings(steps=12, lr=2e-3, rank=48, share="down", pool="mean")
     encoder = AutoModel.from_pretrained(model)
-    arguments = [*store_table(scratch / "banking77.tsv", texts, labels), "--experts", EXPERTS, "--rank", 48, "--batch", 16,
-                 "--max-length", 128]
+    arguments = [*store_table(scratch / "banking77.tsv", texts, labels), "--experts", EXPERTS, "--batch", 16, "--max-length", 128]
     data = trajectory.Data(sequences=trajectory.encode(model, texts, 128, **HOW),
                            target=torch.tensor([classes.index(label) for label in labels]),
                            order=trajectory.draw_order(generator, settings.steps, len(texts), 16),
@@ -227,6 +234,16 @@ def sensitivity(scratch, model, kind):
             case.tell_from(distance, **changed)
 
 
+def sensitivity_of_methods(scratch, model, kind):
+    lora = make_case(scratch, model, kind, "mistakes of LoRA", method="adamix-lora")
+    for scale in ("alpha / sqrt R", "1"):
+        lora.tell_from(f"LoRA scaled by {scale}", Rules(scale=scale))
+    make_case(scratch, model, kind, "mistakes of houlsby", method="houlsby").tell_from("tanh", Rules(swish="tanh"))
+    full = make_case(scratch, model, kind, "mistakes of full", method="full", lr=5e-4)
+    full.tell_from("LayerNorms and biases decay", Rules(decays="all"))
+    full.tell_from("clipping by tensor", Rules(clip_counts="each tensor"))
+
+
 def main():
     with tempfile.TemporaryDirectory() as folder:
         scratch = pathlib.Path(folder)
@@ -234,6 +251,7 @@ def main():
             store_encoder(scratch / kind, *make())
             tiny(scratch, scratch / kind, kind)
         sensitivity(scratch, scratch / "BERT", "BERT")
+        sensitivity_of_methods(scratch, scratch / "BERT", "BERT")
         model = os.environ.get("ADAMIX_MODEL")
         if model and os.path.isdir(tasks.DATA):
             banking77(scratch, model)

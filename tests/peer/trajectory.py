@@ -1,7 +1,7 @@
 """AdaMix training written out in fp64, to compare every step of a run of adamix with.
 
-The encoder is transformers' BertModel or RobertaModel; everything that AdaMix adds is here: the bank and its place in the
-layer, routing, losses, clipping, the optimizer and its schedule. Nothing draws a random number: initial values, order and
+The encoder is transformers' BertModel or RobertaModel, plain LoRA is peft's; everything that AdaMix adds is here: the bank
+and its places in the layer, routing, losses, clipping, the optimizer and its schedule. Nothing draws a random number: initial values, order and
 routes are given (docs/parity.md), and there is no dropout.
 
 `Rules` holds what an implementation may get wrong. Its defaults are what adamix does; the test asks that each other choice
@@ -23,11 +23,29 @@ from safetensors.torch import load_file
 transformers.logging.disable_progress_bar()
 
 
+ALPHA = 12  # of LoRA
+
+# What a method trains inside the encoder: places of its modules and their activation, or its tensors (a pattern).
+METHODS = {
+    "adamix": dict(places=["ffn"], activation=F.gelu, many=True),
+    "adamix-lora": dict(places=["query", "value"], many=True),
+    "adapter": dict(places=["ffn"], activation=F.gelu),
+    "houlsby": dict(places=["attention", "ffn"], activation=F.silu),
+    "pfeiffer": dict(places=["ffn"], activation=F.relu),
+    "lora": dict(peft=["query", "value"]),
+    "bitfit": dict(tensors=r"bias$"),
+    "full": dict(tensors=""),
+    "head": {},
+}
+
+
 @dataclasses.dataclass(frozen=True)
 class Settings:
     """Options of a run, named as adamix names them."""
     steps: int
     lr: float
+    method: str = "adamix"
+    rank: int = 8
     share: str = "none"
     pool: str = "pooler"  # of BERT: pooler or mean
     regression: bool = False
@@ -43,6 +61,8 @@ class Settings:
 
     @property
     def passes(self):
+        if not METHODS[self.method].get("many"):
+            return 1
         compared = self.consistency > 0 and (not self.regression or self.consistency_loss == "mse")
         return self.most_passes if compared or self.task_loss == "all" else 1
 
@@ -59,25 +79,75 @@ class Rules:
     task_on: str = "pass 1"  # "both passes"
     activation: str = "none"  # of GELU: "none" is erf, "tanh" its approximation
     place: str = "before the residual"  # "after the layer"
+    scale: str = "alpha / R"  # of LoRA: "alpha / sqrt R", "1"
+    swish: str = "swish"  # of Houlsby's adapters: "tanh"
 
 
 # ---- model ---------------------------------------------------------------------------------------------------------------
 
 
 class Modules:
-    """The bank inside an encoder: adds Up (gelu (Down (h))) of the experts that `route` names, layer by layer."""
+    """The bank inside an encoder: what the experts that `route` names add, layer by layer."""
 
-    def __init__(self, encoder, values, rules):
+    def __init__(self, encoder, values, settings, rules):
+        method = METHODS[settings.method]
         self.values, self.rules, self.route = values, rules, None
+        self.activation = method.get("activation")
+        self.scale = {"alpha / R": ALPHA / settings.rank, "alpha / sqrt R": ALPHA / math.sqrt(settings.rank), "1": 1}[rules.scale]
+        if self.activation is F.gelu:
+            self.activation = lambda u: F.gelu(u, approximate=rules.activation)
+        elif rules.swish == "tanh":
+            self.activation = torch.tanh
         for i, layer in enumerate(encoder.encoder.layer):
-            place = layer.output if rules.place == "after the layer" else layer.output.dense
-            place.register_forward_hook(lambda module, inputs, h, i=i: self.serve(i, h))
+            of = {"attention": layer.attention.output.dense, "query": layer.attention.self.query,
+                  "value": layer.attention.self.value,
+                  "ffn": layer.output if rules.place == "after the layer" else layer.output.dense}
+            for place in method.get("places", []):
+                serve = self.lora if place in ("query", "value") else self.bottleneck
+                of[place].register_forward_hook(
+                    lambda module, inputs, h, i=i, place=place, serve=serve: serve(f"layers.{i}.{place}.experts", *self.route[i],
+                                                                                   inputs[0], h))
 
-    def serve(self, layer, h):
-        j, k = self.route[layer]
-        part = lambda n, what: [self.values[f"layers.{layer}.ffn.experts.{n}.{what}.{kind}"] for kind in ("weight", "bias")]
-        a = F.gelu(F.linear(h, *part(j, "down")), approximate=self.rules.activation)
-        return h + F.linear(a, *part(k, "up"))
+    def bottleneck(self, stem, j, k, x, h):
+        part = lambda what: [self.values[f"{stem}.{what}.{kind}"] for kind in ("weight", "bias")]
+        return h + F.linear(self.activation(F.linear(h, *part(f"{j}.down"))), *part(f"{k}.up"))
+
+    def lora(self, stem, j, k, x, h):
+        return h + self.scale * F.linear(F.linear(x, self.values[f"{stem}.{j}.lora_A"]), self.values[f"{stem}.{k}.lora_B"])
+
+
+def with_peft(encoder, initial, targets, rank):
+    """(The encoder with peft's LoRA, its parameters under the names of adamix)."""
+    import peft
+
+    encoder = peft.get_peft_model(encoder, peft.LoraConfig(r=rank, lora_alpha=ALPHA, lora_dropout=0, target_modules=targets))
+    encoder = encoder.double()
+    named = {}
+    for i, layer in enumerate(encoder.encoder.layer):
+        for target in targets:
+            module = getattr(layer.attention.self, target)
+            for kind, of in (("lora_A", module.lora_A), ("lora_B", module.lora_B)):
+                name, p = f"layers.{i}.{target}.experts.0.{kind}", of["default"].weight
+                with torch.no_grad():
+                    p.copy_(initial[name])
+                named[name] = p
+    return encoder, named
+
+
+def trained(encoder, initial, settings):
+    """(the encoder as the method changes it, all that trains by its name in a file of adamix)"""
+    method = METHODS[settings.method]
+    named = {name: p.double().requires_grad_() for name, p in initial.items() if not name.startswith("backbone.")}
+    if "tensors" in method:
+        own = {f"backbone.{name}": p for name, p in encoder.named_parameters() if re.search(method["tensors"], name)}
+        # transformers gives RoBERTa a pooler that its head does not read.
+        unread = {name for name in own if name.startswith("backbone.pooler.")} - initial.keys()
+        assert own.keys() - unread == {name for name in initial if name.startswith("backbone.")}, "other tensors train"
+        named |= {name: p.requires_grad_() for name, p in own.items() if name not in unread}
+    if "peft" in method:
+        encoder, own = with_peft(encoder, initial, method["peft"], settings.rank)
+        named |= own
+    return encoder, named
 
 
 def pad(sequences, pad_id):
@@ -182,7 +252,7 @@ class AdamW:
 
     def count(self, name, step):
         rule, drawn = self.rules.t_counts, self.named[name].grad is not None
-        layer = re.match(r"layers\.\d+|head", name)[0]
+        layer = re.match(r"layers\.\d+|head|backbone", name)[0]
         if drawn:
             self.of_layer.setdefault(layer, step)
         if rule == "from step 0":
@@ -232,8 +302,8 @@ def train(make_encoder, initial, data, settings, rules=Rules()):
     kind = encoder.config.model_type
     for p in encoder.parameters():
         p.requires_grad = False
-    named = {name: p.double().requires_grad_() for name, p in initial.items()}
-    modules = Modules(encoder, named, rules)
+    encoder, named = trained(encoder, initial, settings)
+    modules = Modules(encoder, named, settings, rules)
     optimizer = AdamW(named, settings, rules)
     lines = []
     for step in range(settings.steps):
@@ -281,13 +351,16 @@ def encode(model, texts, max_length, **how):
 
 
 def options_of(settings):
-    options = {"max-steps": settings.steps, "lr": settings.lr, "share": settings.share, "consistency": settings.consistency,
-               "consistency-gradient": settings.consistency_gradient, "consistency-loss": settings.consistency_loss,
-               "consistency-warmup": settings.consistency_warmup, "task-loss": settings.task_loss,
-               "passes": settings.most_passes, "weight-decay": settings.weight_decay,
-               "warmup": settings.warmup, "clip": settings.clip, "pool": settings.pool, "dropout": 0,
+    options = {"max-steps": settings.steps, "lr": settings.lr, "method": settings.method, "rank": settings.rank,
+               "weight-decay": settings.weight_decay, "warmup": settings.warmup, "clip": settings.clip, "pool": settings.pool,
+               "dropout": 0, "lora-alpha": ALPHA, "lora-dropout": 0,
                "task-type": "regression" if settings.regression else "classification", "eval-every": "never",
                "save-every": "never"}
+    if METHODS[settings.method].get("many"):
+        options |= {"share": settings.share, "consistency": settings.consistency,
+                    "consistency-gradient": settings.consistency_gradient, "consistency-loss": settings.consistency_loss,
+                    "consistency-warmup": settings.consistency_warmup, "task-loss": settings.task_loss,
+                    "passes": settings.most_passes}
     return [word for name, value in options.items() for word in (f"--{name}", value)]
 
 
@@ -318,6 +391,7 @@ def draw_order(generator, steps, records, batch):
 
 def draw_routes(generator, settings, layers, experts):
     """Uniform routes, 0 for shared projections. Expert 3 is drawn late, so that its t starts late too."""
+    experts = experts if METHODS[settings.method].get("many") else 1
     most = {"down": 1 if settings.share in ("down", "both") else experts, "up": 1 if settings.share in ("up", "both") else experts}
     late = lambda step, n: n - 1 if n > 1 and step < settings.steps // 4 else n
     draw = lambda n: int(torch.randint(n, (), generator=generator))
