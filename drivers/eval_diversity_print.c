@@ -18,14 +18,14 @@ static void
 print_values (const char *title, const double *value, int64_t pairs)
 {
   const eval_spread spread = eval_spread_of (value, pairs);
-  printf ("%-44s %9.4f %9.4f %9.4f\n", title, spread.mean, spread.least, spread.most);
+  printf ("%-48s %9.4f %9.4f %9.4f\n", title, spread.mean, spread.least, spread.most);
 }
 
 void
 eval_diversity_print (const eval_diversity_study *s)
 {
   char title[256];
-  printf ("\ndiversity: %lld experts, %lld pairs; outputs on %lld texts\n%-44s %9s %9s %9s\n", (long long) s->experts,
+  printf ("\ndiversity: %lld experts, %lld pairs; outputs on %lld texts\n%-48s %9s %9s %9s\n", (long long) s->experts,
           (long long) s->pairs, (long long) s->texts, "measure", "mean", "least", "most");
   for (int64_t i = 0; i < s->measures; i++) {
     const eval_measure *m = &s->measure[i];
