@@ -32,7 +32,7 @@ bool adamix_share_find (const char *name, adamix_share *out);
 
 #define ADAMIX_MOST_EXPERTS 1024 /* M is at most */
 
-typedef enum adamix_kind { ADAMIX_BOTTLENECK, ADAMIX_LORA } adamix_kind;
+typedef enum adamix_kind { ADAMIX_BOTTLENECK, ADAMIX_LORA, ADAMIX_KINDS } adamix_kind;
 
 /* "bottleneck", "lora"; static.  False for an unknown name. */
 const char *adamix_kind_name (adamix_kind kind);

@@ -5,7 +5,7 @@
 static const adamix_kind_row *const kinds[] = {
   [ADAMIX_BOTTLENECK] = &adamix_kind_bottleneck, [ADAMIX_LORA] = &adamix_kind_lora
 };
-#define KINDS ((int) (sizeof kinds / sizeof *kinds))
+_Static_assert(sizeof kinds / sizeof *kinds == ADAMIX_KINDS, "a kind has no row");
 
 static const char *const place_names[ADAMIX_PLACES] = { [ADAMIX_PLACE_QUERY] = "query",
                                                         [ADAMIX_PLACE_VALUE] = "value",
@@ -47,7 +47,7 @@ adamix_kind_name (adamix_kind kind)
 bool
 adamix_kind_find (const char *name, adamix_kind *out)
 {
-  for (int k = 0; k < KINDS; k++)
+  for (int k = 0; k < ADAMIX_KINDS; k++)
     if (strcmp (kinds[k]->name, name) == 0) {
       *out = (adamix_kind) k;
       return true;
