@@ -56,7 +56,9 @@ run_ranks 2 eval --model "$tiny" --adapter "$scratch/two" --file "$scratch/dev.t
 expect_exit 0 "MPI by default"
 expect "MPI by default: what passes messages through memory is opened alone" \
   [ "$(sed -n 's/.*components_open: found loaded component //p' "$scratch/err" | sort -u)" = ob1 ]
-OMPI_MCA_pml=nowhere run_ranks 2 eval --model "$tiny" --adapter "$scratch/two" --file "$scratch/dev.tsv" --threads 1
-expect "MPI as the user has it: fails" [ "$status" != 0 ]
-expect_stderr nowhere "MPI as the user has it"
+# Not by a component that does not exist: of ranks that fail so early, what they say may be lost on its way.
+OMPI_MCA_pml=^cm run_ranks 2 eval --model "$tiny" --adapter "$scratch/two" --file "$scratch/dev.tsv" --threads 1
+expect_exit 0 "MPI as the user has it"
+expect "MPI as the user has it: more than that is opened" \
+  [ "$(sed -n 's/.*components_open: found loaded component //p' "$scratch/err" | sort -u | wc -l)" -gt 1 ]
 done_testing
