@@ -18,7 +18,8 @@ static const adamix_option table[] = {
   { "label-column", ADAMIX_OPTION_STRING, AT (label_column), "label", NULL, 0, 0, "C",
     "own data: column of the label" },
   { "inference", ADAMIX_OPTION_STRING, AT (inference), "merged", NULL, 0, 0, "MODE",
-    "merged; random-sentence, random-token: random routes; fixed:J: expert J in every layer; ensemble:N: mean "
+    "merged: the module to ship, by its router if it has one; random-sentence, random-token: random routes; fixed:J: "
+    "expert J in every layer; ensemble:N: mean "
     "probabilities of N random routes; all: a table of these" },
   { "seed", ADAMIX_OPTION_INTEGER, AT (seed), "0", NULL, 0, 9007199254740992.0, "N", "seed of random routes" },
   { "uncertainty", ADAMIX_OPTION_INTEGER, AT (uncertainty), "0", NULL, 0, 100000, "N",

@@ -14,18 +14,35 @@ typedef struct mode_row {
   bool numbered;
   int64_t least;
   int module;
-  const char *policy;                                     /* NULL: a fixed route */
+  const char *policy; /* NULL: a fixed route, or without a number the module's own */
   int64_t (*parameters) (const adamix_bank_shape *shape); /* in use */
 } mode_row;
 
+#define ROUTER "router"
+
 static const mode_row rows[] = {
   { "merged", false, 0, EVAL_MERGED, NULL, adamix_bank_trainable_parameters },
+  { ROUTER, false, 0, EVAL_EXPERTS, NULL, adamix_bank_trainable_parameters },
   { "fixed:", true, 0, EVAL_EXPERTS, NULL, adamix_bank_merged_parameters },
   { "random-sentence", false, 0, EVAL_EXPERTS, "stochastic-sentence", adamix_bank_trainable_parameters },
   { "random-token", false, 0, EVAL_EXPERTS, "stochastic-token", adamix_bank_trainable_parameters },
   { "ensemble:", true, 1, EVAL_EXPERTS, "stochastic", adamix_bank_trainable_parameters },
 };
 #define ROWS (sizeof rows / sizeof *rows)
+
+/* Does its module go its own way by a learned router? */
+static bool
+is_router (const evaluator *e, const mode_row *row)
+{
+  return !row->numbered && !row->policy && e->config[row->module].shape.gating;
+}
+
+static bool
+is_there (const evaluator *e, const mode_row *row)
+{
+  if (row->module == EVAL_EXPERTS && eval_experts (e) == 0) return false;
+  return strcmp (row->name, ROUTER) != 0 || is_router (e, row);
+}
 
 static eval_mode
 mode_of (const evaluator *e, const mode_row *row, int64_t number, uint64_t seed)
@@ -36,10 +53,11 @@ mode_of (const evaluator *e, const mode_row *row, int64_t number, uint64_t seed)
                      .route = { .policy = row->policy ? adamix_route_policy_find (row->policy) : NULL, .seed = seed } };
   if (row->numbered && row->policy) mode.route.draws = number;
   if (row->numbered && !row->policy) mode.route.slot = number;
+  if (!row->numbered && !row->policy) mode.route = adamix_inference_own (&e->module[row->module]);
   if (row->numbered)
     snprintf (mode.name, sizeof mode.name, "%s%lld", row->name, (long long) number);
   else
-    snprintf (mode.name, sizeof mode.name, "%s", row->name);
+    snprintf (mode.name, sizeof mode.name, "%s", is_router (e, row) ? ROUTER : row->name);
   return mode;
 }
 
@@ -55,7 +73,7 @@ is_named (const evaluator *e, const mode_row *row, const char *text, int64_t *nu
 {
   const size_t length = strlen (row->name);
   const char *digits = text + length;
-  if (row->module == EVAL_EXPERTS && eval_experts (e) == 0) return false;
+  if (!is_there (e, row)) return false;
   if (!row->numbered) return strcmp (text, row->name) == 0;
   if (strncmp (text, row->name, length) != 0 || !*digits || digits[strspn (digits, "0123456789")]) return false;
   *number = strtoll (digits, NULL, 10);
@@ -70,9 +88,9 @@ no_mode (const evaluator *e, const char *text)
                            "--inference: '%s' is not possible, as the module has no experts: merged alone", text);
   return adamix_err_set (
       ADAMIX_EUSAGE,
-      "--inference: '%s' is not one of merged, random-sentence, random-token, fixed:0 to fixed:%lld, "
+      "--inference: '%s' is not one of merged, %srandom-sentence, random-token, fixed:0 to fixed:%lld, "
       "ensemble:1 to ensemble:%d, all",
-      text, (long long) eval_experts (e) - 1, MOST_DRAWS);
+      text, e->config[EVAL_EXPERTS].shape.gating ? ROUTER ", " : "", (long long) eval_experts (e) - 1, MOST_DRAWS);
 }
 
 /* Every mode once: each expert, and an ensemble of as many draws as there are experts. */
@@ -84,7 +102,8 @@ choose_all (const evaluator *e, uint64_t seed, eval_mode *out)
   for (size_t r = 0; r < ROWS; r++) {
     const mode_row *row = &rows[r];
     const bool each = row->numbered && !row->policy;
-    if (row->module == EVAL_EXPERTS && experts == 0) continue;
+    /* A module to ship that has a router is the experts'. */
+    if (!is_there (e, row) || (row->module == EVAL_MERGED && is_router (e, row))) continue;
     for (int64_t j = 0; j < (each ? experts : 1); j++) out[count++] = mode_of (e, row, each ? j : experts, seed);
   }
   return count;
@@ -118,8 +137,8 @@ static void
 print_best (const evaluator *e, const eval_mode *mode, int64_t count)
 {
   const char *metric = e->config[EVAL_MERGED].metric;
-  const double merged = adamix_evaluation_value (&mode[0].result, metric);
-  double best = merged;
+  const double shipped = adamix_evaluation_value (&mode[0].result, metric);
+  double best = shipped;
   const char *name = NULL;
   for (int64_t m = 1; m < count; m++) {
     const double value = adamix_evaluation_value (&mode[m].result, metric);
@@ -128,9 +147,9 @@ print_best (const evaluator *e, const eval_mode *mode, int64_t count)
     name = mode[m].name;
   }
   if (name)
-    printf ("%s: %s is best with %.4f; merged has %.4f\n", metric, name, best, merged);
-  else if (isfinite (merged))
-    printf ("%s: none is better than merged with %.4f\n", metric, merged);
+    printf ("%s: %s is best with %.4f; %s has %.4f\n", metric, name, best, mode[0].name, shipped);
+  else if (isfinite (shipped))
+    printf ("%s: none is better than %s with %.4f\n", metric, mode[0].name, shipped);
 }
 
 enum { NARROW = 9 };

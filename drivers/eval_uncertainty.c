@@ -158,6 +158,7 @@ predict_all (evaluator *e, const eval_config *c, eval_study *s)
   adamix_err err = ADAMIX_OK;
   adamix_inference inference[EVAL_PREDICTORS] = { 0 };
   const adamix_inference_route route[EVAL_PREDICTORS] = {
+    [EVAL_OF_MERGED] = adamix_inference_own (&e->module[EVAL_MERGED]),
     [EVAL_OF_ENSEMBLE] = { .policy = adamix_route_policy_find ("stochastic"),
                            .draws = s->draws,
                            .seed = (uint64_t) c->seed },

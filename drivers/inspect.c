@@ -129,11 +129,9 @@ inspect_module (const char *path, bool experts, json_t **out)
   adamix_json_put (out, "file", json_string (file));
   put_all (out, stored);
   if (config.has_bank) {
-    /* Forward FLOPs a token of one module a layer, whatever M is: routes and the merged module cost the same. */
     const adamix_bank_shape *s = &config.shape;
     adamix_json_put (out, "merged_parameters", json_integer (adamix_bank_merged_parameters (s)));
-    adamix_json_put (out, "module_flops_per_token",
-                     json_integer (4 * adamix_bank_sites (s) * s->hidden * s->bottleneck));
+    adamix_json_put (out, "module_flops_per_token", json_integer (adamix_bank_forward_flops (s)));
   }
 done:
   free (config_path);

@@ -21,9 +21,10 @@ static const adamix_option own_rows[] = {
 #define OWN_ROWS ((int) (sizeof own_rows / sizeof *own_rows))
 
 /* Those of the run, unless they are given here; and those of the merge and of this process. */
-static const char *const train_rows[] = { "merge-weights", "merge-density", "merge-samples", "merge-alpha", "model",
-                                          "data",          "train-file",    "dev-file",      "test-file",   "precision",
-                                          "gemm",          "kernels",       "threads" };
+static const char *const train_rows[] = {
+  "allow-router-merge", "merge-weights", "merge-density", "merge-samples", "merge-alpha", "model",   "data",
+  "train-file",         "dev-file",      "test-file",     "precision",     "gemm",        "kernels", "threads"
+};
 #define TRAIN_ROWS ((int) (sizeof train_rows / sizeof *train_rows))
 
 static void

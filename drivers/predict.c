@@ -222,7 +222,7 @@ write_answers (predictor *p, int64_t n)
 static adamix_err
 answer_lines (predictor *p)
 {
-  const adamix_inference_route merged = { 0 };
+  const adamix_inference_route merged = adamix_inference_own (&p->module);
   const int64_t n = p->lines.examples;
   int64_t chosen[ADAMIX_INFERENCE_SEQUENCES];
   if (n == 0) return ADAMIX_OK;

@@ -5,7 +5,8 @@
  *   lora        y = W x + s Up (Down (dropout (x))), Down = A [R,H], Up = B [H,R]; beside the linear maps W of query and value
  * A bank holds, at each site (a place in a layer), the experts this rank owns ("local" experts) of Down and of Up apart; a
  * shared projection has the one expert j = 0 (AdaMix, section 3.4).  Routes say which expert serves which rows: expert j of a
- * layer is expert j at all its places.  All functions are Local. */
+ * layer is expert j at all its places.  Where experts are gated, each site has a router that learns to say it, a row for
+ * each expert.  All functions are Local. */
 #ifndef ADAMIX_ADAPT_H
 #define ADAMIX_ADAPT_H
 
@@ -18,6 +19,8 @@ extern "C" {
 /* ---- the bank -------------------------------------------------------------------------------------------------------- */
 
 typedef enum adamix_projection { ADAMIX_DOWN, ADAMIX_UP, ADAMIX_PROJECTIONS } adamix_projection;
+/* The lists of a site: those of the projections, and the experts' rows of its router, which are never shared. */
+enum { ADAMIX_ROUTER = ADAMIX_PROJECTIONS, ADAMIX_LISTS };
 
 /* Which projections have one copy for all experts; a set of bits, 1 << projection. */
 typedef enum adamix_share {
@@ -37,6 +40,20 @@ typedef enum adamix_kind { ADAMIX_BOTTLENECK, ADAMIX_LORA, ADAMIX_KINDS } adamix
 /* "bottleneck", "lora"; static.  False for an unknown name. */
 const char *adamix_kind_name (adamix_kind kind);
 bool adamix_kind_find (const char *name, adamix_kind *out);
+/* Who says which local expert serves a row of x: a route, or, with p = softmax (W x) over the local experts j, W [M,H],
+ *   SWITCH   the one with the largest p, times that p (Switch Transformer, eq. 2)
+ *   SOFT     all of them, each times its p */
+typedef enum adamix_gating {
+  ADAMIX_GATING_NONE,
+  ADAMIX_GATING_SWITCH,
+  ADAMIX_GATING_SOFT,
+  ADAMIX_GATINGS
+} adamix_gating;
+
+/* "none", "switch", "soft"; static.  False for an unknown name. */
+const char *adamix_gating_name (adamix_gating gating);
+bool adamix_gating_find (const char *name, adamix_gating *out);
+
 /* Where modules of a kind can stand. */
 adamix_place_set adamix_kind_places (adamix_kind kind);
 /* "query", "value", "attention", "ffn"; static. */
@@ -52,6 +69,7 @@ typedef struct adamix_bank_shape {
   adamix_activation activation; /* of bottlenecks */
   double scale;                 /* s of lora: alpha / R */
   double dropout;               /* rate of lora's */
+  adamix_gating gating;         /* but for NONE every site has a router */
   bool merged; /* the module that the experts became (M = 1): its tensors' names have no "experts.{j}." */
 } adamix_bank_shape;
 
@@ -61,14 +79,17 @@ int64_t adamix_bank_site (const adamix_bank_shape *shape, int64_t layer, adamix_
 
 /* Copies of a projection in a layer: 1 if it is shared, else M. */
 int64_t adamix_bank_copies (const adamix_bank_shape *shape, adamix_projection projection);
-/* Parameters of all experts and those of the merged module (the head apart). */
+/* Parameters of all experts with their routers, and those of the merged module (the head apart). */
 int64_t adamix_bank_trainable_parameters (const adamix_bank_shape *shape);
 int64_t adamix_bank_merged_parameters (const adamix_bank_shape *shape);
+/* FLOP of a forward a row, 2 for a multiplication with an addition, of products alone: a module at every site, whatever M is,
+ * or what a gating asks for.  Pure. */
+int64_t adamix_bank_forward_flops (const adamix_bank_shape *shape);
 
-/* A local expert of one projection at one site. */
+/* A local expert of one list at one site. */
 typedef struct adamix_expert {
-  int64_t number;               /* j, 0 <= j < M */
-  adamix_param *weight, *bias;  /* rows of a params set; NULL before adamix_bank_link; lora has no biases */
+  int64_t number;              /* j, 0 <= j < M */
+  adamix_param *weight, *bias; /* rows of a params set; NULL before adamix_bank_link; lora and routers have no biases */
   int64_t weight_row, bias_row; /* -1: none */
 } adamix_expert;
 
@@ -79,15 +100,16 @@ typedef struct adamix_expert_list {
 
 typedef struct adamix_bank {
   adamix_bank_shape shape;
-  adamix_expert_list *local[ADAMIX_PROJECTIONS]; /* [sites] each */
+  adamix_expert_list *local[ADAMIX_LISTS]; /* [sites] each; without gating the router's is NULL */
 } adamix_bank;
 
 /* The local experts of a layer, those of its first place: the numbers are the same at all. */
 const adamix_expert_list *adamix_bank_list (const adamix_bank *bank, adamix_projection projection, int64_t layer);
 
 /* A bank whose layer i owns the experts j with owned[i * M + j]; NULL: all of them.  Announces its tensors
- * ("layers.{i}.ffn.experts.{j}.down.weight", "layers.{i}.query.experts.{j}.lora_A", ...) site by site, Down before Up,
- * ascending j, weight before bias: shared projections in `shared`, the others in `experts` (both borrowed only for this call; they may be the same set).
+ * ("layers.{i}.ffn.experts.{j}.down.weight", "layers.{i}.query.experts.{j}.lora_A", ..., of a router
+ * "layers.{i}.ffn.experts.{j}.router.weight" [1,H]) site by site, Down before Up before the router, ascending j, weight before
+ * bias: shared projections in `shared`, the others in `experts` (both borrowed only for this call; they may be the same set).
  * With M = 1 nothing is shared. */
 adamix_err adamix_bank_create (adamix_bank **out, const adamix_bank_shape *shape, const bool *owned,
                                adamix_params *shared, adamix_params *experts);
@@ -100,7 +122,8 @@ adamix_err adamix_bank_deal (adamix_bank *bank, const bool *owned, adamix_params
 void adamix_bank_destroy (adamix_bank *bank);
 /* Keyed by (seed, layer, place, projection, expert): the same on any number of ranks.
  *   bottleneck  weights ~ N(0, 0.02), biases 0
- *   lora        A ~ U(-1/sqrt(H), 1/sqrt(H)), the same in all experts of a site (as in the published code); B = 0 */
+ *   lora        A ~ U(-1/sqrt(H), 1/sqrt(H)), the same in all experts of a site (as in the published code); B = 0
+ *   routers     ~ N(0, 0.02) */
 void adamix_bank_initialise (adamix_bank *bank, uint64_t seed);
 /* Place of expert `number` in the layer's local list (0 for a shared projection), -1 if it is not local. */
 int64_t adamix_bank_slot (const adamix_bank *bank, adamix_projection projection, int64_t layer, int64_t number);
@@ -112,8 +135,20 @@ typedef struct adamix_span {
   int64_t row, rows, slot;
 } adamix_span;
 
-/* Per projection and layer a list of spans that covers all rows once, in ascending order. */
+/* What a router in training is held to. */
+typedef struct adamix_gating_rule {
+  int64_t passes; /* pass after pass with as many rows; each is a batch of its own for what follows */
+  double
+      capacity; /* SWITCH: an expert serves at most ceil (capacity x rows / experts) rows of a pass, in their order; the
+                      rows behind them get no module.  0: any number */
+  double balance; /* SWITCH: weight of the loss that asks for equal loads, mean over passes, sum over sites: experts x
+                      sum_j (share of the rows whose largest p is p_j) (mean of p_j)  (Switch Transformer, eq. 4) */
+} adamix_gating_rule;
+
+/* Per projection and layer a list of spans that covers all rows once, in ascending order; or a gating, and no list. */
 typedef struct adamix_route {
+  adamix_gating gating; /* but for NONE the routers of the bank take the place of lists */
+  adamix_gating_rule rule;
   int64_t layers, capacity;              /* capacity: spans a list can hold */
   adamix_span *span[ADAMIX_PROJECTIONS]; /* [L * capacity] */
   int64_t *count[ADAMIX_PROJECTIONS];    /* [L] */
@@ -121,7 +156,8 @@ typedef struct adamix_route {
 
 adamix_err adamix_route_create (adamix_route *out, int64_t layers, int64_t capacity);
 void adamix_route_destroy (adamix_route *route);
-/* Empty all lists, then fill them: the next `rows` rows of a list go to `slot`; neighbours of one slot become one span. */
+/* Empty all lists, without a gating, then fill them: the next `rows` rows of a list go to `slot`; neighbours of one slot
+ * become one span. */
 void adamix_route_clear (adamix_route *route);
 void adamix_route_append (adamix_route *route, adamix_projection projection, int64_t layer, int64_t rows, int64_t slot);
 
@@ -134,12 +170,14 @@ typedef struct adamix_route_context {
   const int64_t *offset;     /* [sequences + 1], rows of the sequences within a pass */
   const int64_t *sample;     /* [sequences] global numbers of the examples */
   const int32_t *prescribed; /* [passes,L,2] expert numbers, Down then Up; NULL but for "prescribed"; view */
+  double capacity, balance;  /* of "switch" (adamix_gating_rule) */
 } adamix_route_context;
 
 /* A row of the table of routing policies: fills the route of one step. */
 typedef struct adamix_route_policy {
   const char *name;
   const char *help;
+  adamix_gating gating; /* of the bank that it routes: NONE but for learned routers */
   /* spans a list needs for a batch of `sequences` and `tokens` rows a pass */
   int64_t (*capacity) (int64_t passes, int64_t sequences, int64_t tokens);
   void (*fill) (const adamix_bank *bank, const adamix_route_context *context, adamix_route *route);
@@ -153,6 +191,7 @@ typedef struct adamix_route_policy {
  *   round-robin           turn by turn; turn t, of passes of all steps, goes to Down t and Up t + t / (number of experts)
  *   hash                  one draw an example, the same in all steps and passes
  *   balanced              as stochastic, but every expert once in each window of as many turns as there are experts
+ *   switch, soft          learned routers (adamix_gating): each site's decides, when its rows are there
  *   prescribed            the experts that context->prescribed names; they have to be local
  * Draws are keyed by (seed, step, pass, layer, projection) and the shard, the sample, or the sample and its token: those by
  * sample do not depend on how examples are cut into batches and shards. */
@@ -173,6 +212,16 @@ size_t adamix_inserted_bank_bytes (const adamix_inserted_bank *inserted); /* of 
 /* What the buffers of a bank of that shape would have.  Pure. */
 size_t adamix_inserted_bank_measure (const adamix_bank_shape *shape, int64_t rows, bool backward);
 adamix_route *adamix_inserted_bank_route (adamix_inserted_bank *inserted);
+
+/* What routes did in the backward passes since the last call. */
+typedef struct adamix_tally {
+  double balance; /* loss of SWITCH, weight included */
+  double dropped; /* rows that found no place, over all sites */
+  double *
+      load; /* [M] rows that expert j served, over all sites and projections that are not shared; of SOFT the sum of p_j */
+} adamix_tally;
+/* Add to `out` and start anew. */
+void adamix_inserted_bank_tally (adamix_inserted_bank *inserted, adamix_tally *out);
 
 /* Who looks at what the projections of a bank read.  The implementer embeds it as the first member of its own struct. */
 typedef struct adamix_activations adamix_activations;

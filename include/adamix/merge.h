@@ -45,7 +45,8 @@ typedef enum adamix_merge_reads {
   ADAMIX_MERGE_SAMPLES = 4, /* args->scorer */
   ADAMIX_MERGE_UNSEEN = 8,  /* its samples, with them, should be unknown to the experts */
   ADAMIX_MERGE_ALPHA = 16,  /* args->alpha */
-  ADAMIX_MERGE_EMA = 32     /* moving averages in the place of all experts */
+  ADAMIX_MERGE_EMA = 32,    /* moving averages in the place of all experts */
+  ADAMIX_MERGE_ROUTER = 64  /* the routers of a gated bank; other methods leave them out */
 } adamix_merge_reads;
 
 /* A row of the table of merge methods. */
@@ -55,7 +56,7 @@ typedef struct adamix_merge_method {
   unsigned reads;    /* adamix_merge_reads */
   double density;    /* its own; 0: it keeps all */
   const char *lacks; /* the library that this build lacks for it; NULL: it has all */
-  /* Of the module that a bank of `shape` merges into: one expert, nothing shared. */
+  /* Of the module that a bank of `shape` merges into: one expert, nothing shared; by none that of the bank. */
   adamix_bank_shape (*shape) (const adamix_bank_shape *shape);
   /* merged has that shape.  Where it reads samples: Collective over args->scorer->comm, the same bits on every rank.
    * Errors: ESHAPE; those of the scorer. */
@@ -80,7 +81,8 @@ typedef struct adamix_merge_method {
  *                 log p (y|x) by W_j; where all F_j are 0, the mean
  *   regmean       W' = (sum_j W_j G_j) (sum_j G_j)^-1, G_j = X_j^T X_j of the inputs X_j of expert j on samples, what is off its
  *                 diagonal times alpha (RegMean); biases by their mean, as the columns of inputs that were never there
- *   ema           average, of the experts' exponential moving averages over the steps of training */
+ *   ema           average, of the experts' exponential moving averages over the steps of training
+ *   none          nothing is merged: all experts and their routers, for a gated bank */
 const adamix_merge_method *adamix_merge_method_find (const char *name);
 /* The whole table.  View. */
 const adamix_merge_method *adamix_merge_methods (int *count);

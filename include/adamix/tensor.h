@@ -80,7 +80,7 @@ typedef struct adamix_param {
   bool decay;          /* weight decay applies (weights; not biases) */
 } adamix_param;
 
-#define ADAMIX_PARAMS_RIDERS 8
+#define ADAMIX_PARAMS_RIDERS 8 /* at least */
 
 /* Parameters whose gradients are summed over the same communicator: one array, so one all-reduce; the touched flags lie
  * behind the gradients and ride along. */
@@ -89,8 +89,10 @@ typedef struct adamix_params {
   int64_t rows, capacity;
   int64_t count; /* values of all rows, each row's start rounded up to 16 */
   float *values; /* [count] */
-  float *grads;  /* [count + rows + ADAMIX_PARAMS_RIDERS] */
-  float *riders; /* the last ADAMIX_PARAMS_RIDERS of grads: the step's own scalars, summed in the same all-reduce */
+  float *grads;  /* [adamix_params_exchanged] */
+  float *
+      riders; /* the last ADAMIX_PARAMS_RIDERS + more_riders of grads: the step's own scalars, summed in the same all-reduce */
+  int64_t more_riders; /* set before allocation */
 } adamix_params;
 
 /* Announce a tensor before allocation; its row index is *index.  `name` is copied.  Errors: ENOMEM. */
@@ -101,6 +103,8 @@ adamix_err adamix_params_allocate (adamix_params *params);
 /* What adamix_params_allocate takes for the rows announced so far. */
 size_t adamix_params_bytes (const adamix_params *params);
 void adamix_params_zero_grads (adamix_params *params);
+/* Values of grads: gradients, touched flags, riders. */
+int64_t adamix_params_exchanged (const adamix_params *params);
 /* The row called `name`, looked for from *next on, which moves behind it: sets list their rows in one order, so a whole
  * set is matched in one walk that starts at *next = 0.  View; NULL if there is none. */
 const adamix_param *adamix_params_find (const adamix_params *params, const char *name, int64_t *next);

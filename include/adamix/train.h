@@ -51,10 +51,12 @@ typedef struct adamix_train_config {
   bool hold_out;                        /* a tenth of the training file is kept for soups */
   const char *order_file, *routes_file; /* NULL: drawn */
   int64_t experts, rank;
-  int share;                       /* adamix_share */
-  int place;                       /* 0: the method's, 1 ffn, 2 attention, 3 both */
-  double lora_alpha, lora_dropout; /* alpha 0: 2 R */
-  int64_t passes;                  /* 0: the method's */
+  int share;                              /* adamix_share */
+  int place;                              /* 0: the method's, 1 ffn, 2 attention, 3 both */
+  double lora_alpha, lora_dropout;        /* alpha 0: 2 R */
+  double router_balance, capacity_factor; /* of switch */
+  bool allow_router_merge;                /* merges by weights of experts that a router chose among */
+  int64_t passes;                         /* 0: the method's */
   double consistency, consistency_warmup;
   int consistency_loss;     /* adamix_divergence */
   int consistency_gradient; /* adamix_consistency_gradient */
@@ -86,6 +88,8 @@ const adamix_option *adamix_train_options (int *count);
 adamix_err adamix_recipe_apply (adamix_options *options, const char *name);
 /* The numbers of --merge-weights, [experts], to free; NULL without them.  Errors: EUSAGE, ENOMEM. */
 adamix_err adamix_train_config_weights (const adamix_train_config *config, double **out);
+/* Can experts trained that way be merged by the method?  By weights only without a router, or where that is allowed.  Pure. */
+bool adamix_train_config_merges (const adamix_train_config *config, const adamix_merge_method *method);
 /* Contradictions and missing options: EUSAGE naming them.  Resolves the default learning rate. */
 adamix_err adamix_train_config_check (adamix_train_config *config, const adamix_options *options);
 /* Set the options that the run in a folder was made with (source FILE), less those of the process and of its merge.
@@ -197,6 +201,9 @@ typedef struct adamix_inference_route {
   int64_t draws; /* an ensemble of draw, draw + 1, ...; 0 counts as 1 */
   uint64_t seed;
 } adamix_inference_route;
+
+/* The way of a module to ship: by its routers, else through its one expert. */
+adamix_inference_route adamix_inference_own (const adamix_module *module);
 
 /* Forward without dropout over whatever batches come. */
 typedef struct adamix_inference {

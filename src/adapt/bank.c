@@ -10,6 +10,8 @@
 /* First counter word of initial values: places apart from that after the FFN << 16 | layer. */
 #define INIT_PLACE_SHIFT 16
 
+#define ROUTER_DEVIATION 0.02
+
 /* ---- sizes ---- */
 
 static int64_t
@@ -51,41 +53,57 @@ layer_of (const adamix_bank_shape *shape, int64_t site)
 }
 
 static bool
-is_shared (const adamix_bank_shape *shape, adamix_projection projection)
+is_shared (const adamix_bank_shape *shape, int list)
 {
-  return shape->experts > 1 && ((unsigned) shape->share >> projection & 1) != 0;
+  return shape->experts > 1 && ((unsigned) shape->share >> list & 1) != 0;
+}
+
+/* How many lists a site has: the router's is the last. */
+static int
+lists_of (const adamix_bank_shape *shape)
+{
+  return shape->gating ? ADAMIX_LISTS : ADAMIX_PROJECTIONS;
+}
+
+/* A tensor of a list: its ending, W [outputs, inputs] and whether b [outputs] stands beside it. */
+typedef struct list_form {
+  const char *weight, *bias; /* bias NULL: none */
+  int64_t outputs, inputs;
+} list_form;
+
+static list_form
+form_of (const adamix_bank_shape *shape, int list)
+{
+  const adamix_kind_row *kind = adamix_kind_row_of (shape->kind);
+  const int64_t H = shape->hidden, R = shape->bottleneck;
+  if (list == ADAMIX_ROUTER) return (list_form){ "router.weight", NULL, 1, H };
+  return (list_form){ kind->weight[list], kind->bias[list], list == ADAMIX_DOWN ? R : H, list == ADAMIX_DOWN ? H : R };
 }
 
 static int64_t
-outputs_of (const adamix_bank_shape *shape, adamix_projection projection)
+copies_of (const adamix_bank_shape *shape, int list)
 {
-  return projection == ADAMIX_DOWN ? shape->bottleneck : shape->hidden;
-}
-
-static int64_t
-inputs_of (const adamix_bank_shape *shape, adamix_projection projection)
-{
-  return projection == ADAMIX_DOWN ? shape->hidden : shape->bottleneck;
+  return is_shared (shape, list) ? 1 : shape->experts;
 }
 
 int64_t
 adamix_bank_copies (const adamix_bank_shape *shape, adamix_projection projection)
 {
-  return is_shared (shape, projection) ? 1 : shape->experts;
+  return copies_of (shape, (int) projection);
 }
 
 static int64_t
-parameters_of (const adamix_bank_shape *shape, adamix_projection projection)
+parameters_of (const adamix_bank_shape *shape, int list)
 {
-  const bool bias = adamix_kind_row_of (shape->kind)->bias[projection];
-  return outputs_of (shape, projection) * (inputs_of (shape, projection) + bias);
+  const list_form form = form_of (shape, list);
+  return form.outputs * (form.inputs + (form.bias != NULL));
 }
 
 int64_t
 adamix_bank_trainable_parameters (const adamix_bank_shape *shape)
 {
-  int64_t site = adamix_bank_copies (shape, ADAMIX_DOWN) * parameters_of (shape, ADAMIX_DOWN) +
-                 adamix_bank_copies (shape, ADAMIX_UP) * parameters_of (shape, ADAMIX_UP);
+  int64_t site = 0;
+  for (int list = 0; list < lists_of (shape); list++) site += copies_of (shape, list) * parameters_of (shape, list);
   return adamix_bank_sites (shape) * site;
 }
 
@@ -93,6 +111,14 @@ int64_t
 adamix_bank_merged_parameters (const adamix_bank_shape *shape)
 {
   return adamix_bank_sites (shape) * (parameters_of (shape, ADAMIX_DOWN) + parameters_of (shape, ADAMIX_UP));
+}
+
+int64_t
+adamix_bank_forward_flops (const adamix_bank_shape *shape)
+{
+  const int64_t module = 4 * shape->hidden * shape->bottleneck, router = 2 * shape->hidden * shape->experts;
+  const int64_t modules = shape->gating == ADAMIX_GATING_SOFT ? shape->experts : 1;
+  return adamix_bank_sites (shape) * (modules * module + (shape->gating ? router : 0));
 }
 
 /* ---- creation ---------------------------------------------------------------------------------------------------- */
@@ -120,46 +146,43 @@ typedef struct expert_names {
 
 /* The merged module stands for all experts and so has no number in its names. */
 static expert_names
-names_of (const adamix_bank_shape *shape, int64_t site, adamix_projection projection, int64_t number)
+names_of (const adamix_bank_shape *shape, int64_t site, int list, int64_t number)
 {
   expert_names names;
   char stem[64], expert[32] = "";
-  const adamix_kind_row *kind = adamix_kind_row_of (shape->kind);
+  const list_form form = form_of (shape, list);
   snprintf (stem, sizeof stem, "layers.%lld.%s", (long long) layer_of (shape, site),
             adamix_place_name (place_of (shape, site)));
   if (!shape->merged) snprintf (expert, sizeof expert, ".experts.%lld", (long long) number);
-  snprintf (names.weight, sizeof names.weight, "%s%s.%s", stem, expert, kind->weight[projection]);
-  snprintf (names.bias, sizeof names.bias, "%s%s.%s", stem, expert,
-            kind->bias[projection] ? kind->bias[projection] : "");
+  snprintf (names.weight, sizeof names.weight, "%s%s.%s", stem, expert, form.weight);
+  snprintf (names.bias, sizeof names.bias, "%s%s.%s", stem, expert, form.bias ? form.bias : "");
   return names;
 }
 
 static adamix_err
-announce (const adamix_bank_shape *shape, int64_t site, adamix_projection projection, adamix_params *params,
-          adamix_expert *expert)
+announce (const adamix_bank_shape *shape, int64_t site, int list, adamix_params *params, adamix_expert *expert)
 {
-  int64_t outputs = outputs_of (shape, projection);
-  expert_names names = names_of (shape, site, projection, expert->number);
-  ADAMIX_RETURN_IF (
-      adamix_params_add (params, names.weight, 2, outputs, inputs_of (shape, projection), true, &expert->weight_row));
+  const list_form form = form_of (shape, list);
+  expert_names names = names_of (shape, site, list, expert->number);
+  ADAMIX_RETURN_IF (adamix_params_add (params, names.weight, 2, form.outputs, form.inputs, true, &expert->weight_row));
   expert->bias_row = -1;
-  if (!adamix_kind_row_of (shape->kind)->bias[projection]) return ADAMIX_OK;
-  return adamix_params_add (params, names.bias, 1, outputs, 1, false, &expert->bias_row);
+  if (!form.bias) return ADAMIX_OK;
+  return adamix_params_add (params, names.bias, 1, form.outputs, 1, false, &expert->bias_row);
 }
 
 /* `owned`: the M flags of the site's layer, NULL for all. */
 static adamix_err
-fill_list (adamix_expert_list *list, const adamix_bank_shape *shape, int64_t site, adamix_projection projection,
-           const bool *owned, adamix_params *params)
+fill_list (adamix_expert_list *list, const adamix_bank_shape *shape, int64_t site, int which, const bool *owned,
+           adamix_params *params)
 {
-  int64_t copies = adamix_bank_copies (shape, projection);
-  bool all = owned == NULL || is_shared (shape, projection);
+  int64_t copies = copies_of (shape, which);
+  bool all = owned == NULL || is_shared (shape, which);
   ADAMIX_RETURN_IF (ADAMIX_ALLOC (list->expert, copies));
   for (int64_t j = 0; j < copies; j++) {
     if (!all && !owned[j]) continue;
     adamix_expert *expert = &list->expert[list->count++];
     expert->number = j;
-    ADAMIX_RETURN_IF (announce (shape, site, projection, params, expert));
+    ADAMIX_RETURN_IF (announce (shape, site, which, params, expert));
   }
   if (list->count == 0)
     return adamix_err_set (ADAMIX_ESHAPE,
@@ -177,9 +200,9 @@ adamix_bank_create (adamix_bank **out, const adamix_bank_shape *shape, const boo
   ADAMIX_TRY (check_shape (shape));
   ADAMIX_TRY (ADAMIX_ALLOC (bank, 1));
   bank->shape = *shape;
-  for (int p = 0; p < ADAMIX_PROJECTIONS; p++) ADAMIX_TRY (ADAMIX_ALLOC (bank->local[p], adamix_bank_sites (shape)));
+  for (int p = 0; p < lists_of (shape); p++) ADAMIX_TRY (ADAMIX_ALLOC (bank->local[p], adamix_bank_sites (shape)));
   for (int64_t i = 0; i < adamix_bank_sites (shape); i++)
-    for (int p = 0; p < ADAMIX_PROJECTIONS; p++)
+    for (int p = 0; p < lists_of (shape); p++)
       ADAMIX_TRY (fill_list (&bank->local[p][i], shape, i, p,
                              owned == NULL ? NULL : owned + layer_of (shape, i) * shape->experts,
                              is_shared (shape, p) ? shared : experts));
@@ -193,7 +216,7 @@ done:
 void
 adamix_bank_link (adamix_bank *bank, adamix_params *shared, adamix_params *experts)
 {
-  for (int p = 0; p < ADAMIX_PROJECTIONS; p++) {
+  for (int p = 0; p < lists_of (&bank->shape); p++) {
     adamix_params *params = is_shared (&bank->shape, p) ? shared : experts;
     for (int64_t i = 0; i < adamix_bank_sites (&bank->shape); i++)
       for (int64_t slot = 0; slot < bank->local[p][i].count; slot++) {
@@ -206,8 +229,8 @@ adamix_bank_link (adamix_bank *bank, adamix_params *shared, adamix_params *exper
 
 /* `owned`: the M flags of the site's layer. */
 static adamix_err
-deal_list (adamix_expert_list *list, const adamix_bank_shape *shape, int64_t site, adamix_projection projection,
-           const bool *owned, adamix_params *params)
+deal_list (adamix_expert_list *list, const adamix_bank_shape *shape, int64_t site, int which, const bool *owned,
+           adamix_params *params)
 {
   int64_t dealt = 0;
   for (int64_t j = 0; j < shape->experts; j++) dealt += owned[j];
@@ -217,7 +240,7 @@ deal_list (adamix_expert_list *list, const adamix_bank_shape *shape, int64_t sit
   adamix_expert *expert = list->expert;
   for (int64_t j = 0; j < shape->experts; j++) {
     if (!owned[j]) continue;
-    expert_names names = names_of (shape, site, projection, j);
+    expert_names names = names_of (shape, site, which, j);
     expert->number = j;
     ADAMIX_RETURN_IF (adamix_params_rename (params, expert->weight_row, names.weight));
     if (expert->bias_row >= 0) ADAMIX_RETURN_IF (adamix_params_rename (params, expert->bias_row, names.bias));
@@ -231,7 +254,7 @@ adamix_bank_deal (adamix_bank *bank, const bool *owned, adamix_params *experts)
 {
   const adamix_bank_shape *shape = &bank->shape;
   for (int64_t i = 0; i < adamix_bank_sites (shape); i++)
-    for (int p = 0; p < ADAMIX_PROJECTIONS; p++)
+    for (int p = 0; p < lists_of (shape); p++)
       if (!is_shared (shape, p))
         ADAMIX_RETURN_IF (
             deal_list (&bank->local[p][i], shape, i, p, owned + layer_of (shape, i) * shape->experts, experts));
@@ -242,7 +265,7 @@ void
 adamix_bank_destroy (adamix_bank *bank)
 {
   if (bank == NULL) return;
-  for (int p = 0; p < ADAMIX_PROJECTIONS; p++) {
+  for (int p = 0; p < ADAMIX_LISTS; p++) {
     for (int64_t i = 0; bank->local[p] != NULL && i < adamix_bank_sites (&bank->shape); i++)
       free (bank->local[p][i].expert);
     free (bank->local[p]);
@@ -252,19 +275,36 @@ adamix_bank_destroy (adamix_bank *bank)
 
 /* ---- values ------------------------------------------------------------------------------------------------------ */
 
+uint32_t
+adamix_initial_word (int list, const adamix_expert *expert)
+{
+  enum { LIST_SHIFT = 24 };
+  return (uint32_t) (list + 1) << LIST_SHIFT | (uint32_t) expert->number;
+}
+
+static void
+initialise (const adamix_bank_shape *shape, const adamix_expert *expert, int list, adamix_rng rng, uint32_t word)
+{
+  if (list == ADAMIX_ROUTER)
+    adamix_rng_normal (rng, word, adamix_initial_word (list, expert), expert->weight->count, ROUTER_DEVIATION,
+                       expert->weight->value);
+  else
+    adamix_kind_row_of (shape->kind)->initialise (shape, expert, (adamix_projection) list, rng, word);
+}
+
 void
 adamix_bank_initialise (adamix_bank *bank, uint64_t seed)
 {
   const adamix_rng rng = adamix_rng_stream (seed, ADAMIX_RNG_INIT);
   const adamix_bank_shape *shape = &bank->shape;
-  const adamix_kind_row *kind = adamix_kind_row_of (shape->kind);
+  const int lists = lists_of (shape);
 #pragma omp parallel for collapse(2) schedule(dynamic)
-  for (int p = 0; p < ADAMIX_PROJECTIONS; p++)
+  for (int p = 0; p < lists; p++)
     for (int64_t i = 0; i < adamix_bank_sites (shape); i++) {
       const uint32_t place = (uint32_t) (ADAMIX_PLACE_FFN - place_of (shape, i));
       const uint32_t word = place << INIT_PLACE_SHIFT | (uint32_t) layer_of (shape, i);
       for (int64_t slot = 0; slot < bank->local[p][i].count; slot++)
-        kind->initialise (shape, &bank->local[p][i].expert[slot], (adamix_projection) p, rng, word);
+        initialise (shape, &bank->local[p][i].expert[slot], p, rng, word);
     }
 }
 

@@ -8,9 +8,7 @@ static void
 initialise (const adamix_bank_shape *shape, const adamix_expert *expert, adamix_projection projection, adamix_rng rng,
             uint32_t word)
 {
-  /* Second counter word: (projection + 1) << 24 | expert. */
-  enum { PROJECTION_SHIFT = 24 };
-  const uint32_t which = (uint32_t) (projection + 1) << PROJECTION_SHIFT | (uint32_t) expert->number;
+  const uint32_t which = adamix_initial_word ((int) projection, expert);
   (void) shape;
   adamix_rng_normal (rng, word, which, expert->weight->count, INIT_DEVIATION, expert->weight->value);
   memset (expert->bias->value, 0, (size_t) expert->bias->count * sizeof (float));
@@ -43,18 +41,18 @@ activate_back (const adamix_module_call *call, adamix_view u, adamix_view du)
   }
 }
 
-/* u = x W_down^T + b_down;  a = act (u);  y = x + a W_up^T + b_up */
+/* u = x W_down^T + b_down;  a = act (u);  y = base + a W_up^T + b_up */
 static adamix_err
-forward (const adamix_module_call *call, adamix_view x, adamix_view y)
+forward (const adamix_module_call *call, adamix_view x, adamix_view base, adamix_view y)
 {
   const adamix_view u = adamix_module_u (call, x.rows), a = adamix_module_shared (call, x.rows, u.cols);
   ADAMIX_RETURN_IF (adamix_module_project (call, ADAMIX_DOWN, (adamix_view){ 0 }, x, 1, u));
   activate (call, u, a);
-  return adamix_module_project (call, ADAMIX_UP, x, a, 1, y);
+  return adamix_module_project (call, ADAMIX_UP, base, a, 1, y);
 }
 
 /* dW_up += dy^T a;  db_up += sums of dy;  du = (dy W_up) act'(u);  dW_down += du^T x;  db_down += sums of du;
- * dx = dy + du W_down.  dx comes last: it may overwrite dy. */
+ * dx += du W_down.  dx comes last: it may overwrite dy. */
 static adamix_err
 backward (const adamix_module_call *call, adamix_view x, adamix_view dy, adamix_view dx)
 {
@@ -65,9 +63,7 @@ backward (const adamix_module_call *call, adamix_view x, adamix_view dy, adamix_
   ADAMIX_RETURN_IF (adamix_module_project_back (call, ADAMIX_UP, dy, 1, 0, du));
   activate_back (call, u, du);
   ADAMIX_RETURN_IF (adamix_module_gradients (call, ADAMIX_DOWN, du, x, 1));
-  if (dx.data == NULL) return ADAMIX_OK;
-  if (dx.data != dy.data) adamix_module_copy (dy, dx);
-  return adamix_module_project_back (call, ADAMIX_DOWN, du, 1, 1, dx);
+  return dx.data ? adamix_module_project_back (call, ADAMIX_DOWN, du, 1, 1, dx) : ADAMIX_OK;
 }
 
 /* a */

@@ -13,7 +13,7 @@ adamix_module_u (const adamix_module_call *call, int64_t rows)
 {
   const adamix_inserted_bank *self = call->bank;
   const int64_t R = self->bank->shape.bottleneck;
-  return adamix_view_of (self->u + (self->backward ? call->number * self->rows * R : 0), rows, R);
+  return adamix_view_of (self->u + (self->kept ? call->number * self->rows * R : 0), rows, R);
 }
 
 adamix_view
@@ -82,7 +82,7 @@ check (const adamix_inserted_bank *self, const adamix_site *site, adamix_view x)
         ADAMIX_ESHAPE, "module of layer %lld: input [%lld,%lld] where at most [%lld,%lld] in %lld layers was planned",
         (long long) site->layer, (long long) x.rows, (long long) x.cols, (long long) self->rows,
         (long long) shape->hidden, (long long) shape->layers);
-  for (int p = 0; p < ADAMIX_PROJECTIONS; p++) {
+  for (int p = 0; p < ADAMIX_PROJECTIONS && !self->route.gating; p++) {
     int64_t count, covered = 0;
     const adamix_span *span = spans_of (self, p, site->layer, &count);
     if (count > 0) covered = span[count - 1].row + span[count - 1].rows;
@@ -234,15 +234,33 @@ adamix_module_copy (adamix_view from, adamix_view to)
 static adamix_module_call
 call_of (adamix_inserted_bank *self, const adamix_site *site)
 {
-  return (adamix_module_call){ self, site, adamix_bank_site (&self->bank->shape, site->layer, site->place) };
+  return (adamix_module_call){ self, site, adamix_bank_site (&self->bank->shape, site->layer, site->place), NULL };
 }
 
-/* After `products` products of all rows with a projection. */
-static void
-lap (const adamix_inserted_bank *self, const adamix_view *x, int products)
+double
+adamix_module_flops (const adamix_inserted_bank *self, int64_t rows, int products)
 {
-  const double multiplications = (double) (x->rows * x->cols * self->bank->shape.bottleneck);
-  adamix_profile_lap (self->compute.profile, ADAMIX_STAGE_MODULES, 2 * products * multiplications);
+  return 2.0 * products * (double) (rows * self->bank->shape.hidden * self->bank->shape.bottleneck);
+}
+
+/* Rows of a route that each expert served. */
+static void
+tally (adamix_inserted_bank *self, const adamix_module_call *call)
+{
+  for (int p = 0; p < ADAMIX_PROJECTIONS; p++) {
+    int64_t count;
+    const adamix_span *span = spans_of (self, p, call->site->layer, &count);
+    if (adamix_bank_copies (&self->bank->shape, p) < self->bank->shape.experts) continue;
+    for (int64_t s = 0; s < count; s++)
+      self->tally.load[expert_of (call, p, &span[s])->number] += (double) span[s].rows;
+  }
+}
+
+/* Beside a linear map a module adds to what is there, elsewhere to its input. */
+static bool
+is_beside (const adamix_site *site)
+{
+  return ADAMIX_PLACE_BIT (site->place) & ADAMIX_PLACES_LINEAR;
 }
 
 static adamix_err
@@ -251,8 +269,13 @@ forward (adamix_insertion *insertion, const adamix_site *site, adamix_view x, ad
   adamix_inserted_bank *self = (adamix_inserted_bank *) insertion;
   ADAMIX_RETURN_IF (check (self, site, x));
   const adamix_module_call call = call_of (self, site);
-  ADAMIX_RETURN_IF (self->kind->forward (&call, x, y));
-  lap (self, &x, 2);
+  const adamix_view base = is_beside (site) ? y : x;
+  double flops = adamix_module_flops (self, x.rows, 2);
+  if (self->route.gating)
+    ADAMIX_RETURN_IF (adamix_gate_forward (&call, x, base, y, &flops));
+  else
+    ADAMIX_RETURN_IF (self->kind->forward (&call, x, base, y));
+  adamix_profile_lap (self->compute.profile, ADAMIX_STAGE_MODULES, flops);
   return ADAMIX_OK;
 }
 
@@ -263,8 +286,15 @@ backward (adamix_insertion *insertion, const adamix_site *site, adamix_view x, a
   ADAMIX_ASSERT (self->backward);
   ADAMIX_RETURN_IF (check (self, site, x));
   const adamix_module_call call = call_of (self, site);
-  ADAMIX_RETURN_IF (self->kind->backward (&call, x, dy, dx));
-  lap (self, &x, dx.data ? 4 : 3);
+  double flops = adamix_module_flops (self, x.rows, dx.data ? 4 : 3);
+  if (dx.data && !is_beside (site) && dx.data != dy.data) adamix_module_copy (dy, dx);
+  if (self->route.gating) {
+    ADAMIX_RETURN_IF (adamix_gate_backward (&call, x, dy, dx, &flops));
+  } else {
+    ADAMIX_RETURN_IF (self->kind->backward (&call, x, dy, dx));
+    tally (self, &call);
+  }
+  adamix_profile_lap (self->compute.profile, ADAMIX_STAGE_MODULES, flops);
   return ADAMIX_OK;
 }
 
@@ -275,9 +305,11 @@ plan (adamix_inserted_bank *self, adamix_arena *arena, const adamix_bank_shape *
 {
   const int64_t size = self->rows * shape->bottleneck;
   const int64_t shared = self->kind->shared_floats (shape, self->backward);
-  self->u = adamix_arena_take (arena, self->backward ? adamix_bank_sites (shape) * size : size, sizeof (float));
+  self->kept = self->backward && !shape->gating; /* gated modules are computed again */
+  self->u = adamix_arena_take (arena, self->kept ? adamix_bank_sites (shape) * size : size, sizeof (float));
   self->shared = adamix_arena_take (arena, self->rows * shared, sizeof (float));
   self->du = adamix_arena_take (arena, self->backward ? size : 0, sizeof (float));
+  if (shape->gating) adamix_gate_plan (self, arena, shape);
 }
 
 size_t
@@ -302,6 +334,7 @@ adamix_inserted_bank_create (adamix_inserted_bank **out, const adamix_bank *bank
   self->compute = *compute;
   self->rows = rows;
   self->backward = backward_too;
+  ADAMIX_TRY (ADAMIX_ALLOC (self->tally.load, bank->shape.experts));
   ADAMIX_TRY (adamix_route_create (&self->route, bank->shape.layers, route_capacity));
   ADAMIX_TRY (adamix_arena_create (&self->arena, adamix_inserted_bank_measure (&bank->shape, rows, backward_too)));
   plan (self, &self->arena, &bank->shape);
@@ -318,6 +351,7 @@ adamix_inserted_bank_destroy (adamix_inserted_bank *inserted)
   if (inserted == NULL) return;
   adamix_arena_destroy (&inserted->arena);
   adamix_route_destroy (&inserted->route);
+  free (inserted->tally.load);
   free (inserted);
 }
 
@@ -331,6 +365,19 @@ adamix_route *
 adamix_inserted_bank_route (adamix_inserted_bank *inserted)
 {
   return &inserted->route;
+}
+
+void
+adamix_inserted_bank_tally (adamix_inserted_bank *inserted, adamix_tally *out)
+{
+  adamix_tally *tally = &inserted->tally;
+  out->balance += tally->balance;
+  out->dropped += tally->dropped;
+  for (int64_t j = 0; j < inserted->bank->shape.experts; j++) {
+    out->load[j] += tally->load[j];
+    tally->load[j] = 0;
+  }
+  tally->balance = tally->dropped = 0;
 }
 
 adamix_insertion *

@@ -12,6 +12,8 @@ static const char *const place_names[ADAMIX_PLACES] = { [ADAMIX_PLACE_QUERY] = "
                                                         [ADAMIX_PLACE_ATTENTION] = "attention",
                                                         [ADAMIX_PLACE_FFN] = "ffn" };
 
+static const char *const gating_names[ADAMIX_GATINGS] = { "none", "switch", "soft" };
+
 static const char *const share_names[] = { "none", "down", "up", "both" };
 #define SHARES ((int) (sizeof share_names / sizeof *share_names))
 
@@ -27,6 +29,23 @@ adamix_share_find (const char *name, adamix_share *out)
   for (int s = 0; s < SHARES; s++)
     if (strcmp (share_names[s], name) == 0) {
       *out = (adamix_share) s;
+      return true;
+    }
+  return false;
+}
+
+const char *
+adamix_gating_name (adamix_gating gating)
+{
+  return gating_names[gating];
+}
+
+bool
+adamix_gating_find (const char *name, adamix_gating *out)
+{
+  for (int g = 0; g < ADAMIX_GATINGS; g++)
+    if (strcmp (gating_names[g], name) == 0) {
+      *out = (adamix_gating) g;
       return true;
     }
   return false;

@@ -21,7 +21,7 @@ mask_of (const adamix_module_call *call)
 {
   const adamix_site *site = call->site;
   const double rate = call->bank->bank->shape.dropout;
-  if (!site->args) return (adamix_dropout){ 0 };
+  ADAMIX_ASSERT (site->args);
   return adamix_dropout_at (site->args, rate, 0, site->layer,
                             site->place == ADAMIX_PLACE_QUERY ? ADAMIX_DROP_QUERY : ADAMIX_DROP_VALUE, 0);
 }
@@ -29,7 +29,8 @@ mask_of (const adamix_module_call *call)
 static void
 drop (const adamix_module_call *call, adamix_dropout base, int64_t r, int64_t cols, float *row)
 {
-  const adamix_dropout dropout = adamix_dropout_row (base, call->site->args->batch, cols, r);
+  const int64_t of_batch = call->order ? call->order[r] : r;
+  const adamix_dropout dropout = adamix_dropout_row (base, call->site->args->batch, cols, of_batch);
   call->bank->compute.kernels->dropout (&dropout, cols, row);
 }
 
@@ -66,13 +67,13 @@ input_gradient (const adamix_module_call *call, adamix_view du, adamix_view dx)
 
 /* ---- both directions ---- */
 
-/* u = dropout (x) A^T;  y += s u B^T */
+/* u = dropout (x) A^T;  y = base + s u B^T */
 static adamix_err
-forward (const adamix_module_call *call, adamix_view x, adamix_view y)
+forward (const adamix_module_call *call, adamix_view x, adamix_view base, adamix_view y)
 {
   const adamix_view u = adamix_module_u (call, x.rows);
   ADAMIX_RETURN_IF (adamix_module_project (call, ADAMIX_DOWN, (adamix_view){ 0 }, dropped (call, x), 1, u));
-  return adamix_module_project (call, ADAMIX_UP, y, u, call->bank->bank->shape.scale, y);
+  return adamix_module_project (call, ADAMIX_UP, base, u, call->bank->bank->shape.scale, y);
 }
 
 /* dB += s dy^T u;  du = s dy B;  dA += du^T dropout (x);  dx += du A through dropout */

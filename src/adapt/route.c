@@ -7,8 +7,9 @@
 #define LAYER_SHIFT 8
 
 static const adamix_route_policy *const policies[] = {
-  &adamix_route_stochastic,  &adamix_route_sentence, &adamix_route_token,    &adamix_route_fixed_pass,
-  &adamix_route_round_robin, &adamix_route_hash,     &adamix_route_balanced, &adamix_route_prescribed,
+  &adamix_route_stochastic,  &adamix_route_sentence,   &adamix_route_token,    &adamix_route_fixed_pass,
+  &adamix_route_round_robin, &adamix_route_hash,       &adamix_route_balanced, &adamix_route_switch,
+  &adamix_route_soft,        &adamix_route_prescribed,
 };
 
 const adamix_route_policy *
@@ -49,6 +50,7 @@ adamix_route_destroy (adamix_route *route)
 void
 adamix_route_clear (adamix_route *route)
 {
+  route->gating = ADAMIX_GATING_NONE;
   for (int p = 0; p < ADAMIX_PROJECTIONS; p++)
     memset (route->count[p], 0, (size_t) route->layers * sizeof *route->count[p]);
 }
@@ -122,6 +124,15 @@ void
 adamix_route_send (const adamix_route_part *part, int64_t slot)
 {
   adamix_route_append (part->route, part->projection, part->layer, part->context->tokens, slot);
+}
+
+void
+adamix_route_gate (adamix_route *route, adamix_gating gating, const adamix_route_context *context)
+{
+  adamix_route_clear (route);
+  route->gating = gating;
+  route->rule =
+      (adamix_gating_rule){ .passes = context->passes, .capacity = context->capacity, .balance = context->balance };
 }
 
 /* ---- how long their lists become ---- */

@@ -34,13 +34,16 @@ int64_t adamix_route_turn (const adamix_route_part *part);
 /* Send all rows of the part to one local expert. */
 void adamix_route_send (const adamix_route_part *part, int64_t slot);
 
-/* Spans of routes by batch, by sentence, by token. */
+/* Leave it to the routers of a gated bank. */
+void adamix_route_gate (adamix_route *route, adamix_gating gating, const adamix_route_context *context);
+
+/* Spans of routes by batch, by sentence, by token (and of a router, which sorts rows by their experts). */
 int64_t adamix_route_of_batches (int64_t passes, int64_t sequences, int64_t tokens);
 int64_t adamix_route_of_sentences (int64_t passes, int64_t sequences, int64_t tokens);
 int64_t adamix_route_of_tokens (int64_t passes, int64_t sequences, int64_t tokens);
 
 extern const adamix_route_policy adamix_route_stochastic, adamix_route_sentence, adamix_route_token,
-    adamix_route_fixed_pass, adamix_route_round_robin, adamix_route_hash, adamix_route_balanced,
-    adamix_route_prescribed;
+    adamix_route_fixed_pass, adamix_route_round_robin, adamix_route_hash, adamix_route_balanced, adamix_route_switch,
+    adamix_route_soft, adamix_route_prescribed;
 
 #endif

@@ -21,6 +21,8 @@ fill (const adamix_bank *bank, const adamix_route_context *context, adamix_route
 }
 
 const adamix_route_policy adamix_route_balanced = {
-  "balanced", "random, but every expert serves equally often: once in as many passes as there are experts",
-  adamix_route_of_batches, fill
+  .name = "balanced",
+  .help = "random, but every expert serves equally often: once in as many passes as there are experts",
+  .capacity = adamix_route_of_batches,
+  .fill = fill
 };

@@ -13,5 +13,6 @@ fill (const adamix_bank *bank, const adamix_route_context *context, adamix_route
   adamix_route_fill (bank, context, route, draw);
 }
 
-const adamix_route_policy adamix_route_fixed_pass = { "fixed", "pass p goes to expert p in every step",
-                                                      adamix_route_of_batches, fill };
+const adamix_route_policy adamix_route_fixed_pass = {
+  .name = "fixed", .help = "pass p goes to expert p in every step", .capacity = adamix_route_of_batches, .fill = fill
+};

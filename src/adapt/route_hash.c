@@ -19,5 +19,7 @@ fill (const adamix_bank *bank, const adamix_route_context *context, adamix_route
   adamix_route_fill (bank, context, route, draw);
 }
 
-const adamix_route_policy adamix_route_hash = { "hash", "an example has the same experts in every step and pass",
-                                                adamix_route_of_sentences, fill };
+const adamix_route_policy adamix_route_hash = { .name = "hash",
+                                                .help = "an example has the same experts in every step and pass",
+                                                .capacity = adamix_route_of_sentences,
+                                                .fill = fill };

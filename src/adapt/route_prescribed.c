@@ -17,6 +17,8 @@ fill (const adamix_bank *bank, const adamix_route_context *context, adamix_route
   adamix_route_fill (bank, context, route, draw);
 }
 
-const adamix_route_policy adamix_route_prescribed = { "prescribed",
-                                                      "the experts that a file names for each step, pass and layer",
-                                                      adamix_route_of_batches, fill };
+const adamix_route_policy adamix_route_prescribed = { .name = "prescribed",
+                                                      .help =
+                                                          "the experts that a file names for each step, pass and layer",
+                                                      .capacity = adamix_route_of_batches,
+                                                      .fill = fill };

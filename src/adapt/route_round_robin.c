@@ -15,5 +15,6 @@ fill (const adamix_bank *bank, const adamix_route_context *context, adamix_route
   adamix_route_fill (bank, context, route, draw);
 }
 
-const adamix_route_policy adamix_route_round_robin = { "round-robin", "experts take turns, pass by pass",
-                                                       adamix_route_of_batches, fill };
+const adamix_route_policy adamix_route_round_robin = {
+  .name = "round-robin", .help = "experts take turns, pass by pass", .capacity = adamix_route_of_batches, .fill = fill
+};

@@ -14,6 +14,7 @@ fill (const adamix_bank *bank, const adamix_route_context *context, adamix_route
   adamix_route_fill (bank, context, route, draw);
 }
 
-const adamix_route_policy adamix_route_sentence = { "stochastic-sentence",
-                                                    "one random expert a sentence, layer and projection",
-                                                    adamix_route_of_sentences, fill };
+const adamix_route_policy adamix_route_sentence = { .name = "stochastic-sentence",
+                                                    .help = "one random expert a sentence, layer and projection",
+                                                    .capacity = adamix_route_of_sentences,
+                                                    .fill = fill };

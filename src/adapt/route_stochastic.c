@@ -13,6 +13,8 @@ fill (const adamix_bank *bank, const adamix_route_context *context, adamix_route
   adamix_route_fill (bank, context, route, draw);
 }
 
-const adamix_route_policy adamix_route_stochastic = { "stochastic",
-                                                      "one random expert a batch, layer and projection (AdaMix)",
-                                                      adamix_route_of_batches, fill };
+const adamix_route_policy adamix_route_stochastic = { .name = "stochastic",
+                                                      .help =
+                                                          "one random expert a batch, layer and projection (AdaMix)",
+                                                      .capacity = adamix_route_of_batches,
+                                                      .fill = fill };

@@ -15,5 +15,7 @@ fill (const adamix_bank *bank, const adamix_route_context *context, adamix_route
   adamix_route_fill (bank, context, route, draw);
 }
 
-const adamix_route_policy adamix_route_token = { "stochastic-token", "one random expert a token, layer and projection",
-                                                 adamix_route_of_tokens, fill };
+const adamix_route_policy adamix_route_token = { .name = "stochastic-token",
+                                                 .help = "one random expert a token, layer and projection",
+                                                 .capacity = adamix_route_of_tokens,
+                                                 .fill = fill };

@@ -36,6 +36,8 @@ void adamix_merge_tell (const adamix_merge_args *args, const double *weight);
 /* Mean loss of expert `slot` over the examples of all ranks.  Collective over scorer->comm. */
 adamix_err adamix_merge_loss (adamix_scorer *scorer, const adamix_bank *bank, int64_t slot, double *mean);
 
+adamix_bank_shape adamix_merge_none_shape (const adamix_bank_shape *shape);
+adamix_err adamix_merge_none (const adamix_merge_args *args, adamix_bank *merged);
 adamix_err adamix_merge_weighted (const adamix_merge_args *args, adamix_bank *merged);
 adamix_err adamix_merge_ties (const adamix_merge_args *args, adamix_bank *merged);
 adamix_err adamix_merge_dare (const adamix_merge_args *args, adamix_bank *merged);

@@ -64,6 +64,11 @@ static const adamix_merge_method methods[] = {
     .reads = ADAMIX_MERGE_EMA,
     .shape = adamix_merge_shape,
     .merge = adamix_merge_average },
+  { .name = "none",
+    .help = "all experts and the learned router that chooses among them",
+    .reads = ADAMIX_MERGE_ROUTER,
+    .shape = adamix_merge_none_shape,
+    .merge = adamix_merge_none },
 };
 
 const adamix_merge_method *
@@ -88,5 +93,6 @@ adamix_merge_shape (const adamix_bank_shape *shape)
   merged.experts = 1;
   merged.merged = true;
   merged.share = ADAMIX_SHARE_NONE;
+  merged.gating = ADAMIX_GATING_NONE;
   return merged;
 }

@@ -6,19 +6,13 @@
 
 /* ---- gradients ------------------------------------------------------------------------------------------------------ */
 
-static int64_t
-exchanged (const adamix_params *params)
-{
-  return params->count + params->rows + ADAMIX_PARAMS_RIDERS;
-}
-
 /* The shared set is summed even without a row: its riders are the step's own scalars. */
 adamix_err
 adamix_exchange_gradients (adamix_placement *placement, adamix_params *shared, adamix_params *experts)
 {
-  ADAMIX_RETURN_IF (adamix_comm_sum_f32 (placement->world, shared->grads, exchanged (shared)));
+  ADAMIX_RETURN_IF (adamix_comm_sum_f32 (placement->world, shared->grads, adamix_params_exchanged (shared)));
   if (experts->count == 0 || placement->group.size == 1) return ADAMIX_OK;
-  return adamix_comm_sum_f32 (&placement->group, experts->grads, exchanged (experts));
+  return adamix_comm_sum_f32 (&placement->group, experts->grads, adamix_params_exchanged (experts));
 }
 
 adamix_err
@@ -26,14 +20,14 @@ adamix_gradient_parts_create (adamix_gradient_parts *out, int64_t count, const a
                               const adamix_params *experts)
 {
   *out = (adamix_gradient_parts){ .count = count };
-  ADAMIX_RETURN_IF (ADAMIX_ALLOC (out->shared, count * exchanged (shared)));
-  return ADAMIX_ALLOC (out->experts, count * exchanged (experts));
+  ADAMIX_RETURN_IF (ADAMIX_ALLOC (out->shared, count * adamix_params_exchanged (shared)));
+  return ADAMIX_ALLOC (out->experts, count * adamix_params_exchanged (experts));
 }
 
 size_t
 adamix_gradient_parts_bytes (int64_t count, const adamix_params *shared, const adamix_params *experts)
 {
-  return (size_t) (count * (exchanged (shared) + exchanged (experts))) * sizeof (float);
+  return (size_t) (count * (adamix_params_exchanged (shared) + adamix_params_exchanged (experts))) * sizeof (float);
 }
 
 void
@@ -48,7 +42,7 @@ void
 adamix_gradient_parts_keep (adamix_gradient_parts *parts, int64_t part, const adamix_params *shared,
                             const adamix_params *experts)
 {
-  const int64_t s = exchanged (shared), e = exchanged (experts);
+  const int64_t s = adamix_params_exchanged (shared), e = adamix_params_exchanged (experts);
   memcpy (parts->shared + part * s, shared->grads, (size_t) s * sizeof (float));
   memcpy (parts->experts + part * e, experts->grads, (size_t) e * sizeof (float));
 }
@@ -57,10 +51,10 @@ adamix_err
 adamix_exchange_parts (adamix_placement *placement, const adamix_gradient_parts *parts, adamix_params *shared,
                        adamix_params *experts)
 {
-  ADAMIX_RETURN_IF (
-      adamix_comm_sum_ordered_f32 (placement->world, parts->shared, parts->count, exchanged (shared), shared->grads));
-  return adamix_comm_sum_ordered_f32 (&placement->group, parts->experts, parts->count, exchanged (experts),
-                                      experts->grads);
+  ADAMIX_RETURN_IF (adamix_comm_sum_ordered_f32 (placement->world, parts->shared, parts->count,
+                                                 adamix_params_exchanged (shared), shared->grads));
+  return adamix_comm_sum_ordered_f32 (&placement->group, parts->experts, parts->count,
+                                      adamix_params_exchanged (experts), experts->grads);
 }
 
 /* Partial sums of a fixed number of blocks, added in their order: the threads do not show. */

@@ -18,7 +18,7 @@ count_group (adamix_exchange_volume *volume, const adamix_bank_shape *shape, con
   if (!err && bytes_of (experts.count) >= volume->values) {
     volume->values = bytes_of (experts.count);
     volume->rows = bytes_of (experts.rows);
-    volume->experts = bytes_of (experts.count + experts.rows + ADAMIX_PARAMS_RIDERS);
+    volume->experts = bytes_of (adamix_params_exchanged (&experts));
   }
   adamix_bank_destroy (bank);
   adamix_params_destroy (&experts);
@@ -37,7 +37,7 @@ adamix_exchange_volume_of (adamix_exchange_volume *out, const adamix_placement_p
   int32_t *owner = NULL;
   *out = (adamix_exchange_volume){ .ranks = ranks, .groups = policy->groups (args, ranks) };
   out->group_ranks = (ranks + out->groups - 1) / out->groups;
-  out->shared = bytes_of (shared->count + shared->rows + ADAMIX_PARAMS_RIDERS);
+  out->shared = bytes_of (adamix_params_exchanged (shared));
   ADAMIX_TRY (ADAMIX_ALLOC (owner, cells));
   ADAMIX_TRY (ADAMIX_ALLOC (owned, cells));
   policy->deal (args, out->groups, 0, owner);

@@ -24,23 +24,23 @@ adamix_params_add (adamix_params *params, const char *name, int rank, int64_t ro
   return ADAMIX_OK;
 }
 
-static int64_t
-grads_count (const adamix_params *params)
+int64_t
+adamix_params_exchanged (const adamix_params *params)
 {
-  return params->count + params->rows + ADAMIX_PARAMS_RIDERS;
+  return params->count + params->rows + ADAMIX_PARAMS_RIDERS + params->more_riders;
 }
 
 size_t
 adamix_params_bytes (const adamix_params *params)
 {
-  return (size_t) (params->count + grads_count (params)) * sizeof *params->values;
+  return (size_t) (params->count + adamix_params_exchanged (params)) * sizeof *params->values;
 }
 
 adamix_err
 adamix_params_allocate (adamix_params *params)
 {
   ADAMIX_RETURN_IF (ADAMIX_ALLOC (params->values, params->count));
-  ADAMIX_RETURN_IF (ADAMIX_ALLOC (params->grads, grads_count (params)));
+  ADAMIX_RETURN_IF (ADAMIX_ALLOC (params->grads, adamix_params_exchanged (params)));
   for (int64_t r = 0; r < params->rows; r++) {
     adamix_param *row = &params->row[r];
     row->value = params->values + row->offset;
@@ -54,7 +54,7 @@ adamix_params_allocate (adamix_params *params)
 void
 adamix_params_zero_grads (adamix_params *params)
 {
-  memset (params->grads, 0, (size_t) grads_count (params) * sizeof *params->grads);
+  memset (params->grads, 0, (size_t) adamix_params_exchanged (params) * sizeof *params->grads);
 }
 
 const adamix_param *

@@ -63,6 +63,7 @@ module_json (const adamix_adapter_config *c)
                             s->merged, "place", places, "experts", (json_int_t) s->experts, "rank",
                             (json_int_t) s->bottleneck, "share", adamix_share_name (s->share), "hidden_size",
                             (json_int_t) s->hidden, "num_hidden_layers", (json_int_t) s->layers);
+  if (s->gating) adamix_json_put (&json, "router", json_string (adamix_gating_name (s->gating)));
   if (s->kind == ADAMIX_LORA) {
     adamix_json_put (&json, "scale", json_real (s->scale));
     adamix_json_put (&json, "dropout", json_real (s->dropout));
@@ -207,7 +208,7 @@ read_shape (const json_t *json, const char *where, adamix_adapter_config *out)
 {
   const json_t *module = json_object_get (json, "module");
   if (json_is_null (module)) return ADAMIX_OK;
-  const char *share, *kind, *places;
+  const char *share, *kind, *places, *router = NULL;
   out->has_bank = true;
   adamix_bank_shape *shape = &out->shape;
   const int64_t most = 1 << 20;
@@ -222,6 +223,8 @@ read_shape (const json_t *json, const char *where, adamix_adapter_config *out)
   if (!adamix_share_find (share, &shape->share)) return unknown (where, "share", share);
   if (!adamix_kind_find (kind, &shape->kind)) return unknown (where, "kind", kind);
   if (!adamix_places_find (places, &shape->places)) return unknown (where, "place", places);
+  ADAMIX_RETURN_IF (adamix_json_string (module, where, "router", false, &router));
+  if (router && !adamix_gating_find (router, &shape->gating)) return unknown (where, "router", router);
   return read_kind (module, where, shape);
 }
 

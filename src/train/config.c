@@ -61,8 +61,8 @@ static const adamix_method methods[] = {
 };
 
 #define METHOD_NAMES "adamix|adamix-lora|adapter|houlsby|pfeiffer|lora|bitfit|head|full"
-#define MERGE_NAMES  "average|weighted|ties|dare|concat|greedy-soup|learned-soup|fisher|regmean|ema"
-#define ROUTE_NAMES  "stochastic|stochastic-sentence|stochastic-token|fixed|round-robin|hash|balanced"
+#define MERGE_NAMES  "average|weighted|ties|dare|concat|greedy-soup|learned-soup|fisher|regmean|ema|none"
+#define ROUTE_NAMES  "stochastic|stochastic-sentence|stochastic-token|fixed|round-robin|hash|balanced|switch|soft"
 
 /* "|kl|kl-forward|..." less its first character. */
 #define DIVERGENCE_TEXT(name, text) "|" text
@@ -120,6 +120,9 @@ static const adamix_option train_options[] = {
   REAL ("lora-alpha", lora_alpha, "0", 0, 1e6, "lora: modules are scaled by alpha / R; 0: 2 R"),
   REAL ("lora-dropout", lora_dropout, "0.1", 0, 0.999, "lora: dropout rate of a module's input in training"),
   STRING ("route", route, "stochastic", ROUTE_NAMES, "routing policy in training"),
+  REAL ("router-balance", router_balance, "0.01", 0, 1e6, "switch: weight of the loss that asks for equal loads"),
+  REAL ("capacity-factor", capacity_factor, "1.25", 0, 1e6,
+        "switch: an expert serves at most so many times its even share of a pass's tokens in training; 0: any number"),
   INTEGER ("passes", passes, "0", 0, ADAMIX_PASSES, "stochastic passes of a batch; 0: the method's"),
   CHOICE ("task-loss", task_loss, "first", "first|all",
           "passes whose task loss counts: the first's, or the mean of all"),
@@ -133,7 +136,9 @@ static const adamix_option train_options[] = {
           "JSON lines, one a step: [record, ...] from 0, in place of the shuffled order (docs/parity.md)"),
   STRING ("routes-file", routes_file, NULL, "FILE",
           "JSON lines, one a step: [pass][layer] = [down, up] experts, in place of drawn ones (docs/parity.md)"),
-  STRING ("merge", merge, "average", MERGE_NAMES, "how the experts become one module"),
+  STRING ("merge", merge, "average", MERGE_NAMES,
+          "how the experts become one module; switch and soft: none if not given"),
+  FLAG ("allow-router-merge", allow_router_merge, "switch, soft: merge by weights all the same, without the router"),
   STRING ("merge-weights", merge_weights, NULL, "W,W,...", "weighted: M numbers, which need not sum to 1"),
   REAL ("merge-density", merge_density, "0", 0, 1, "ties, dare: share of the changes that is kept; 0: the method's"),
   INTEGER ("merge-samples", merge_samples, "1000", 1, 1e15, "training examples that soups, fisher and regmean read"),
@@ -366,6 +371,53 @@ static const struct {
   { "merge-alpha", "regmean", ADAMIX_MERGE_ALPHA },
 };
 
+static bool
+has_router (const adamix_train_config *c)
+{
+  return adamix_method_find (c->method)->many && adamix_route_policy_find (c->route)->gating;
+}
+
+bool
+adamix_train_config_merges (const adamix_train_config *c, const adamix_merge_method *method)
+{
+  if (method->reads & ADAMIX_MERGE_ROUTER) return has_router (c);
+  return !has_router (c) || c->allow_router_merge;
+}
+
+static adamix_err
+check_router (const adamix_train_config *c)
+{
+  if (c->allow_router_merge && !has_router (c))
+    return adamix_err_set (ADAMIX_EUSAGE, "--allow-router-merge goes with --route switch or soft, not with --route %s",
+                           c->route);
+  if (adamix_train_config_merges (c, adamix_merge_method_find (c->merge))) return ADAMIX_OK;
+  if (!has_router (c))
+    return adamix_err_set (ADAMIX_EUSAGE,
+                           "--merge %s keeps all experts and their learned router, which --route %s has not", c->merge,
+                           c->route);
+  return adamix_err_set (
+      ADAMIX_EUSAGE,
+      "--merge %s loses what the router of --route %s has learned: use --merge none, which keeps all "
+      "experts and the router, or add --allow-router-merge",
+      c->merge, c->route);
+}
+
+/* Options of a learned router; its defaults. */
+static const struct {
+  const char *option, *route;
+} options_of_routes[] = { { "router-balance", "switch" }, { "capacity-factor", "switch" } };
+
+static adamix_err
+check_route_options (const adamix_train_config *c, const adamix_options *options)
+{
+  for (size_t i = 0; i < sizeof options_of_routes / sizeof *options_of_routes; i++)
+    if (strcmp (c->route, options_of_routes[i].route) != 0 &&
+        adamix_options_source (options, options_of_routes[i].option) > ADAMIX_SOURCE_RECIPE)
+      return adamix_err_set (ADAMIX_EUSAGE, "--%s goes with --route %s, not with --route %s",
+                             options_of_routes[i].option, options_of_routes[i].route, c->route);
+  return ADAMIX_OK;
+}
+
 /* Weights for the method that reads them, and changes to keep for those that drop some. */
 static adamix_err
 check_merge (const adamix_train_config *c, const adamix_options *options)
@@ -434,6 +486,8 @@ static const struct {
   { "lora-alpha", offsetof (adamix_method, lora) },
   { "lora-dropout", offsetof (adamix_method, lora) },
   { "route", offsetof (adamix_method, many) },
+  { "router-balance", offsetof (adamix_method, many) },
+  { "capacity-factor", offsetof (adamix_method, many) },
   { "merge", offsetof (adamix_method, many) },
   { "merge-weights", offsetof (adamix_method, many) },
   { "merge-density", offsetof (adamix_method, many) },
@@ -474,6 +528,10 @@ adamix_train_config_check (adamix_train_config *c, const adamix_options *options
   ADAMIX_RETURN_IF (check_period ("eval-every", c->eval_every));
   ADAMIX_RETURN_IF (check_period ("save-every", c->save_every));
   ADAMIX_RETURN_IF (check_passes (c));
+  ADAMIX_RETURN_IF (check_route_options (c, options));
+  if (has_router (c) && !c->allow_router_merge && adamix_options_source (options, "merge") == ADAMIX_SOURCE_DEFAULT)
+    c->merge = "none";
+  ADAMIX_RETURN_IF (check_router (c));
   ADAMIX_RETURN_IF (check_merge (c, options));
   ADAMIX_RETURN_IF (check_routes (c, options));
   if (c->resume && c->force)
@@ -491,6 +549,7 @@ adamix_train_config_check (adamix_train_config *c, const adamix_options *options
     return adamix_err_set (ADAMIX_EUSAGE, "--experts-per-rank %lld is more than --experts %lld",
                            (long long) c->experts_per_rank, (long long) c->experts);
   if (!method->many) {
+    c->route = "stochastic";
     c->merge = "average";
     c->experts = 1;
     c->experts_per_rank = 1;

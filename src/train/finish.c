@@ -149,7 +149,7 @@ done:
 static adamix_err
 evaluate_final (adamix_run *run, adamix_train_results *r)
 {
-  const adamix_inference_route merged = { 0 };
+  const adamix_inference_route merged = adamix_inference_own (&run->merged);
   adamix_comm *world = run->args->world;
   for (adamix_split split = ADAMIX_SPLIT_DEV; split < ADAMIX_SPLITS; split++)
     if (run->data[split].examples)

@@ -71,6 +71,13 @@ adamix_inference_destroy (adamix_inference *inference)
   *inference = (adamix_inference){ 0 };
 }
 
+adamix_inference_route
+adamix_inference_own (const adamix_module *module)
+{
+  const adamix_gating gating = module->shape.gating;
+  return (adamix_inference_route){ .policy = gating ? adamix_route_policy_find (adamix_gating_name (gating)) : NULL };
+}
+
 static void
 fill_route (adamix_inference *inference, const adamix_inference_route *route)
 {

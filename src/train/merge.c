@@ -149,7 +149,7 @@ read_experts (merging *m)
   const adamix_bank_shape *stored = &run->all.shape, *told = &run->shape;
   if (stored->layers != told->layers || stored->hidden != told->hidden || stored->bottleneck != told->bottleneck ||
       stored->kind != told->kind || stored->places != told->places || stored->experts != told->experts ||
-      (stored->experts > 1 && stored->share != told->share))
+      stored->gating != told->gating || (stored->experts > 1 && stored->share != told->share))
     ADAMIX_TRY (adamix_err_set (ADAMIX_EFORMAT,
                                 "%s holds %lld experts of rank %lld, but " FILE_RUN_RECORD
                                 " beside it tells of %lld of rank %lld: it is not of this run",
@@ -225,8 +225,8 @@ make (merging *m, adamix_merging_result *out)
 {
   adamix_run *run = &m->run;
   adamix_comm *world = run->args->world;
-  const adamix_inference_route merged = { 0 };
   ADAMIX_RETURN_IF (adamix_comm_agree (world, adamix_run_open_merge (run)));
+  const adamix_inference_route merged = adamix_inference_own (&run->merged);
   const double start = adamix_clock ();
   ADAMIX_RETURN_IF (adamix_run_merge (run));
   out->seconds = adamix_clock () - start;
@@ -244,7 +244,8 @@ is_wanted (const merging *m, const adamix_merge_method *method)
 {
   const adamix_train_config *c = m->run.config;
   if (strcmp (m->args->method, ADAMIX_MERGE_ALL) != 0) return strcmp (m->args->method, method->name) == 0;
-  return !method->lacks && (!(method->reads & ADAMIX_MERGE_WEIGHTS) || c->merge_weights) &&
+  return !method->lacks && adamix_train_config_merges (c, method) &&
+         (!(method->reads & ADAMIX_MERGE_WEIGHTS) || c->merge_weights) &&
          (!(method->reads & ADAMIX_MERGE_EMA) || c->ema > 0);
 }
 

@@ -130,6 +130,8 @@ config_json (const adamix_train_args *args)
   json_t *json = adamix_options_json (args->options);
   adamix_json_put (&json, "lr", json_real (args->config->lr));
   adamix_json_put (&json, "share", json_string (adamix_share_name ((adamix_share) args->config->share)));
+  adamix_json_put (&json, "route", json_string (args->config->route));
+  adamix_json_put (&json, "merge", json_string (args->config->merge));
   adamix_json_put (&json, "experts", json_integer (args->config->experts));
   adamix_json_put (&json, "experts-per-rank", json_integer (args->config->experts_per_rank));
   adamix_json_put (&json, "threads", json_integer (args->threads));

@@ -7,17 +7,43 @@
 
 /* ---- one line of metrics.jsonl, and what the progress bar says ---- */
 
+static void
+put (json_t **line, const char *key, double value)
+{
+  adamix_json_put (line, key, adamix_json_number (value));
+}
+
+/* Shares of what the experts served, and what a router of limited capacity is held to. */
+static void
+put_routes (const adamix_run *run, const adamix_step_result *r, json_t **line)
+{
+  const int64_t experts = run->shape.experts;
+  double whole = r->dropped;
+  for (int64_t j = 0; run->load && j < experts; j++) whole += run->load[j];
+  if (experts == 1 || whole == 0) return;
+  json_t *load = json_array ();
+  for (int64_t j = 0; j < experts; j++) adamix_json_append (&load, adamix_json_number (run->load[j] / whole));
+  adamix_json_put (line, "expert_load", load);
+  if (run->shape.gating != ADAMIX_GATING_SWITCH) return;
+  put (line, "loss_balance", r->balance);
+  put (line, "dropped_fraction", r->dropped / whole);
+}
+
 static adamix_err
 log_step (adamix_run *run, int64_t step, const adamix_step_result *r)
 {
   if (!run->metrics || (step + 1) % run->config->log_every != 0) return ADAMIX_OK;
   double epoch = (double) (step + 1) / (double) run->plan.steps_per_epoch;
-  json_t *line = json_pack ("{s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "step", (json_int_t) step + 1, "epoch",
-                            adamix_json_number (epoch), "loss", adamix_json_number (r->task + r->consistency),
-                            "loss_task", adamix_json_number (r->task), "loss_consistency",
-                            adamix_json_number (r->consistency), "lr", adamix_json_number (r->lr), "grad_norm",
-                            adamix_json_number (r->norm), "seconds", adamix_json_number (r->seconds),
-                            "tokens_per_second", adamix_json_number ((double) r->tokens / r->seconds));
+  json_t *line = json_pack ("{s:I}", "step", (json_int_t) step + 1);
+  put (&line, "epoch", epoch);
+  put (&line, "loss", adamix_step_loss (r));
+  put (&line, "loss_task", r->task);
+  put (&line, "loss_consistency", r->consistency);
+  put_routes (run, r, &line);
+  put (&line, "lr", r->lr);
+  put (&line, "grad_norm", r->norm);
+  put (&line, "seconds", r->seconds);
+  put (&line, "tokens_per_second", (double) r->tokens / r->seconds);
   if (!line) return adamix_err_set (ADAMIX_ENOMEM, "no memory for a line of metrics");
   enum { DIGITS = 17 };
   bool written = !ADAMIX_FAULT (stream_write) && json_dumpf (line, run->metrics, JSON_REAL_PRECISION (DIGITS)) == 0 &&
@@ -32,7 +58,7 @@ show_step (adamix_progress *bar, int64_t step, const adamix_step_result *r)
 {
   enum { WIDTH = 64 };
   char note[WIDTH];
-  snprintf (note, sizeof note, "loss %.3f  %.0f tokens/s", r->task + r->consistency, (double) r->tokens / r->seconds);
+  snprintf (note, sizeof note, "loss %.3f  %.0f tokens/s", adamix_step_loss (r), (double) r->tokens / r->seconds);
   adamix_progress_update (bar, step + 1, note);
 }
 
@@ -41,7 +67,7 @@ count_step (adamix_run *run, int64_t step, const adamix_step_result *r)
 {
   adamix_snapshot *s = &run->snapshot;
   s->step = step + 1;
-  s->loss_sum += r->task + r->consistency;
+  s->loss_sum += adamix_step_loss (r);
   s->loss_steps++;
   if (step < run->timed_from) return;
   s->train_seconds += r->seconds;
@@ -55,7 +81,7 @@ static adamix_err
 evaluate_dev (adamix_run *run)
 {
   adamix_evaluation dev;
-  const adamix_inference_route merged = { 0 };
+  const adamix_inference_route merged = adamix_inference_own (&run->merged);
   adamix_snapshot *s = &run->snapshot;
   ADAMIX_RETURN_IF (adamix_run_gather_values (run));
   ADAMIX_RETURN_IF (adamix_run_merge_for_now (run));

@@ -5,7 +5,16 @@
 #include "train/train_private.h"
 
 /* Scalars of a step that ride in the all-reduce of the shared gradients. */
-enum { RIDER_TASK, RIDER_CONSISTENCY, RIDER_TOKENS, RIDER_ERROR, RIDER_STOP };
+enum {
+  RIDER_TASK,
+  RIDER_CONSISTENCY,
+  RIDER_BALANCE,
+  RIDER_TOKENS,
+  RIDER_DROPPED,
+  RIDER_ERROR,
+  RIDER_STOP,
+  RIDER_LOAD = ADAMIX_PARAMS_RIDERS /* of M experts */
+};
 
 /* --reproducible: shards of a batch on any number of ranks, which is at most this one. */
 #define VIRTUAL_SHARDS 12
@@ -50,6 +59,7 @@ typedef struct adamix_run {
   adamix_workspace *workspace;
   adamix_batch batch;
   float *dz;
+  double *load;                /* [M] rows that the experts served in the last step, over all sites and ranks */
   adamix_gradient_parts parts; /* --reproducible: the gradients of each shard of this rank */
 
   /* The run outside of ranks. */
@@ -69,7 +79,8 @@ typedef struct adamix_run {
 
 /* What a step has to tell, the same on every rank. */
 typedef struct adamix_step_result {
-  double task, consistency, lr, norm, seconds;
+  double task, consistency, balance, lr, norm, seconds;
+  double dropped; /* rows without a place at their expert, over all sites */
   int64_t tokens, examples;
   bool stop;
 } adamix_step_result;
@@ -110,6 +121,8 @@ typedef struct adamix_run_inputs {
 adamix_err adamix_run_open_on (adamix_run *run, const adamix_train_args *args, const adamix_run_inputs *inputs);
 void adamix_run_close_on (adamix_run *run);
 
+/* step.c: the sum of all terms.  Pure. */
+double adamix_step_loss (const adamix_step_result *result);
 /* step.c: one update, step counted from 0.  Collective over the world. */
 adamix_err adamix_run_step (adamix_run *run, int64_t step, adamix_step_result *out);
 

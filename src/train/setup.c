@@ -123,7 +123,8 @@ shape_run (adamix_run *run)
                                     .places = method->bottleneck ? places[c->place] : method->places,
                                     .activation = method->activation,
                                     .scale = method->lora ? alpha / (double) c->rank : 0,
-                                    .dropout = method->lora ? c->lora_dropout : 0 };
+                                    .dropout = method->lora ? c->lora_dropout : 0,
+                                    .gating = run->route->gating };
   run->passes = passes_of (run);
 }
 
@@ -211,6 +212,7 @@ adamix_err
 adamix_run_announce (adamix_run *run)
 {
   const int64_t most = run->plan.shard_sequences * run->passes;
+  run->shared.more_riders = run->shape.experts;
   ADAMIX_RETURN_IF (adamix_model_announce (run->model, run->method->backbone, &run->shared));
   if (run->method->modules)
     ADAMIX_RETURN_IF (adamix_bank_create (&run->bank, &run->shape, run->placement.owned, &run->shared, &run->experts));
@@ -250,6 +252,7 @@ create_buffers (adamix_run *run)
     ADAMIX_RETURN_IF (adamix_inserted_bank_create (
         &run->inserted, run->bank, &run->compute, rows,
         run->route->capacity (run->passes, plan->shard_sequences, plan->shard_tokens), true));
+  ADAMIX_RETURN_IF (ADAMIX_ALLOC (run->load, run->shape.experts));
   if (run->config->reproducible)
     ADAMIX_RETURN_IF (adamix_gradient_parts_create (&run->parts, plan->end - plan->mine, &run->shared, &run->experts));
   return ADAMIX_ALLOC (run->dz, run->passes * plan->shard_sequences * run->outputs);
@@ -494,6 +497,7 @@ adamix_run_close (adamix_run *run)
   adamix_module_destroy (&run->best);
   adamix_module_destroy (&run->all);
   adamix_gradient_parts_destroy (&run->parts);
+  free (run->load);
   free (run->dz);
   adamix_batch_destroy (&run->batch);
   adamix_workspace_destroy (run->workspace);

@@ -1,10 +1,11 @@
 #include "train/run_private.h"
 
 #include <math.h>
+#include <string.h>
 
 /* Fill the batch with a shard of step `step`: its examples and the experts that serve them. */
 static void
-pack (adamix_run *run, int64_t step, int shard)
+pack (adamix_run *run, int64_t step, int64_t batch, int shard)
 {
   const adamix_plan *plan = &run->plan;
   const int64_t first = plan->first[shard], n = plan->first[shard + 1] - first;
@@ -17,7 +18,9 @@ pack (adamix_run *run, int64_t step, int shard)
                                    .tokens = run->batch.tokens,
                                    .sequences = n,
                                    .offset = run->batch.offset,
-                                   .sample = run->batch.sample };
+                                   .sample = run->batch.sample,
+                                   .capacity = run->config->capacity_factor,
+                                   .balance = run->config->router_balance * (double) n / (double) batch };
   if (run->routes.expert) context.prescribed = run->routes.expert + step * run->routes.size;
   run->route->fill (run->bank, &context, adamix_inserted_bank_route (run->inserted));
 }
@@ -36,7 +39,7 @@ differentiate (adamix_run *run, int64_t step, int64_t batch, adamix_loss *loss)
                                .dropout = (float) c->dropout,
                                .seed = (uint64_t) c->seed,
                                .step = step,
-                               .first_only = adamix_head_reads_first (run->head),
+                               .first_only = adamix_head_reads_first (run->head) && !run->shape.gating,
                                .insertion = run->inserted ? adamix_inserted_bank_insertion (run->inserted) : NULL };
   adamix_view hidden, z, dhidden = { 0 };
   adamix_profile_begin (run->compute.profile);
@@ -62,6 +65,19 @@ differentiate (adamix_run *run, int64_t step, int64_t batch, adamix_loss *loss)
   return adamix_model_backward (run->model, run->workspace, &args, dhidden);
 }
 
+/* What the routes did in the backward pass. */
+static void
+take_tally (adamix_run *run, float *riders)
+{
+  adamix_tally tally = { .load = run->load };
+  if (!run->inserted) return;
+  memset (run->load, 0, (size_t) run->shape.experts * sizeof *run->load);
+  adamix_inserted_bank_tally (run->inserted, &tally);
+  riders[RIDER_BALANCE] = (float) tally.balance;
+  riders[RIDER_DROPPED] = (float) tally.dropped;
+  for (int64_t j = 0; j < run->shape.experts; j++) riders[RIDER_LOAD + j] = (float) run->load[j];
+}
+
 /* The gradients of this rank's shards: of its one shard in the sets, of several as parts.  Scalars, errors and the stop
  * flag ride along. */
 static adamix_err
@@ -73,11 +89,12 @@ differentiate_shards (adamix_run *run, int64_t step, int64_t batch)
     adamix_loss loss = { 0, 0 };
     adamix_params_zero_grads (&run->shared);
     adamix_params_zero_grads (&run->experts);
-    pack (run, step, shard);
+    pack (run, step, batch, shard);
     if (!err) err = differentiate (run, step, batch, &loss);
     riders[RIDER_TASK] = (float) loss.task;
     riders[RIDER_CONSISTENCY] = (float) loss.consistency;
     riders[RIDER_TOKENS] = (float) run->batch.tokens;
+    take_tally (run, riders);
     riders[RIDER_ERROR] = err != ADAMIX_OK;
     riders[RIDER_STOP] = run->args->stop && *run->args->stop;
     if (run->parts.count) adamix_gradient_parts_keep (&run->parts, shard - run->plan.mine, &run->shared, &run->experts);
@@ -100,6 +117,9 @@ exchange (adamix_run *run, adamix_err local, adamix_step_result *out)
   if (riders[RIDER_ERROR] > 0) return adamix_comm_agree (world, local);
   out->task = riders[RIDER_TASK];
   out->consistency = riders[RIDER_CONSISTENCY];
+  out->balance = riders[RIDER_BALANCE];
+  out->dropped = riders[RIDER_DROPPED];
+  for (int64_t j = 0; run->load && j < run->shape.experts; j++) run->load[j] = riders[RIDER_LOAD + j];
   out->tokens = (int64_t) riders[RIDER_TOKENS];
   out->stop = riders[RIDER_STOP] > 0;
   ADAMIX_RETURN_IF (
@@ -118,6 +138,12 @@ clip_factor (double clip, double norm)
   return clip > 0 && factor < 1 ? factor : 1;
 }
 
+double
+adamix_step_loss (const adamix_step_result *result)
+{
+  return result->task + result->consistency + result->balance;
+}
+
 adamix_err
 adamix_run_step (adamix_run *run, int64_t step, adamix_step_result *out)
 {
@@ -125,11 +151,11 @@ adamix_run_step (adamix_run *run, int64_t step, adamix_step_result *out)
   *out = (adamix_step_result){ .examples = adamix_plan_cut (&run->plan, step) };
   ADAMIX_RETURN_IF (adamix_run_rotate (run, step));
   ADAMIX_RETURN_IF (exchange (run, differentiate_shards (run, step, out->examples), out));
-  if (!isfinite (out->task + out->consistency + out->norm))
+  if (!isfinite (adamix_step_loss (out) + out->norm))
     return adamix_err_set (ADAMIX_ENUMERIC,
                            "step %lld: the %s is not a number or infinite; the last checkpoint is kept, a smaller --lr "
                            "may help",
-                           (long long) step + 1, isfinite (out->task + out->consistency) ? "gradient" : "loss");
+                           (long long) step + 1, isfinite (adamix_step_loss (out)) ? "gradient" : "loss");
   out->lr = adamix_schedule_linear (run->config->lr, run->config->warmup, step, run->plan.steps);
   const double factor = clip_factor (run->config->clip, out->norm);
   adamix_optimizer_update (&run->shared_optimizer, out->lr, factor);

@@ -17,6 +17,7 @@ cli_tests = \
   %D%/prescribed.sh \
   %D%/ranks.sh \
   %D%/reproducible.sh \
+  %D%/routers.sh \
   %D%/routes.sh \
   %D%/startup.sh \
   %D%/tasks.sh \

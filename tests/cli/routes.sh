@@ -21,7 +21,7 @@ expect "policies lead to different modules" \
 
 run train "${common[@]}" --route topk --output "$scratch/bad"
 expect_exit 2 "an unknown policy"
-expect_stderr "'topk' is not one of stochastic|.*|balanced" "an unknown policy"
+expect_stderr "'topk' is not one of stochastic|.*|switch|soft" "an unknown policy"
 run train "${common[@]}" --route prescribed --output "$scratch/bad"
 expect_exit 2 "routes of a file without a file"
 expect_no_file "$scratch/bad"

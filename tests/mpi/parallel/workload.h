@@ -77,7 +77,9 @@ workload_run (const adamix_compute *compute, const adamix_bank *bank, int64_t sh
   enum { H = WORKLOAD_HIDDEN, L = WORKLOAD_LAYERS };
   adamix_inserted_bank *inserted;
   const int64_t offset[2] = { 0, rows };
-  adamix_route_context context = { WORKLOAD_SEED, 1, shard, 1, rows, 0, offset, NULL, NULL };
+  adamix_route_context context = {
+    .seed = WORKLOAD_SEED, .step = 1, .shard = shard, .passes = 1, .tokens = rows, .offset = offset
+  };
   float *x = calloc ((size_t) (rows * H * (L + 1) + 1), sizeof (float));
   must (adamix_inserted_bank_create (&inserted, bank, compute, rows, 1, true));
   adamix_route_policy_find ("stochastic")->fill (bank, &context, adamix_inserted_bank_route (inserted));

@@ -56,6 +56,21 @@ bank_fixture_randomise (bank_fixture *fixture, double deviation)
     }
 }
 
+/* Three sequences, of 30, 1 and the other tokens. */
+static inline void
+batch_fixture_open (adamix_batch *batch, int64_t tokens)
+{
+  const int64_t offset[] = { 0, 30, 31, tokens };
+  must (adamix_batch_create (batch, 3, tokens));
+  batch->sequences = 3;
+  batch->tokens = tokens;
+  memcpy (batch->offset, offset, sizeof offset);
+  for (int64_t s = 0; s < 3; s++) {
+    batch->sample[s] = 7 * s;
+    for (int64_t t = offset[s]; t < offset[s + 1]; t++) batch->sequence[t] = (int32_t) s;
+  }
+}
+
 static inline adamix_param *
 bank_fixture_row (adamix_params *params, const char *name)
 {

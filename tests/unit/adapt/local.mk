@@ -1,5 +1,5 @@
 # tests/unit/adapt
-EXTRA_DIST += %D%/fixture.h
+EXTRA_DIST += %D%/fixture.h %D%/differences.h
 
 check_PROGRAMS += tests/unit/adapt/test_bank
 tests_unit_adapt_test_bank_SOURCES = %D%/test_bank.c
@@ -30,3 +30,9 @@ tests_unit_adapt_test_lora_SOURCES = %D%/test_lora.c
 tests_unit_adapt_test_lora_CPPFLAGS = $(unit_CPPFLAGS)
 tests_unit_adapt_test_lora_LDADD = $(unit_LDADD)
 TESTS += tests/unit/adapt/test_lora
+
+check_PROGRAMS += tests/unit/adapt/test_gate
+tests_unit_adapt_test_gate_SOURCES = %D%/test_gate.c
+tests_unit_adapt_test_gate_CPPFLAGS = $(unit_CPPFLAGS)
+tests_unit_adapt_test_gate_LDADD = $(unit_LDADD)
+TESTS += tests/unit/adapt/test_gate

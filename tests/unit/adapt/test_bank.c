@@ -35,6 +35,34 @@ Test (bank, counts_parameters)
   }
 }
 
+/* The rows of a router are those of local experts, behind their projections, and never shared. */
+Test (bank, gated_has_routers)
+{
+  static const bool owned[3 * 2] = { true, false, false, true, true, false };
+  adamix_bank_shape shape = shape_of (2, ADAMIX_SHARE_DOWN);
+  const int64_t plain = adamix_bank_trainable_parameters (&shape), flops = adamix_bank_forward_flops (&shape);
+  bank_fixture f;
+  cr_expect (eq (i64, flops, 3 * 4 * 20 * 6));
+  shape.gating = ADAMIX_GATING_SWITCH;
+  cr_expect (eq (i64, adamix_bank_trainable_parameters (&shape), plain + 3 * 2 * 20));
+  cr_expect (eq (i64, adamix_bank_forward_flops (&shape), flops + 3 * 2 * 2 * 20));
+  shape.gating = ADAMIX_GATING_SOFT;
+  cr_expect (eq (i64, adamix_bank_forward_flops (&shape), 2 * flops + 3 * 2 * 2 * 20));
+  bank_fixture_open (&f, &shape, owned);
+  cr_assert (eq (i64, f.experts.rows, 3 * 3));
+  cr_expect (eq (str, f.experts.row[1].name, "layers.0.ffn.experts.0.up.bias"));
+  cr_expect (eq (str, f.experts.row[2].name, "layers.0.ffn.experts.0.router.weight"));
+  cr_expect (eq (str, f.experts.row[5].name, "layers.1.ffn.experts.1.router.weight"));
+  cr_expect (f.experts.row[2].shape[0] == 1 && f.experts.row[2].shape[1] == 20);
+  adamix_bank_initialise (f.bank, 7);
+  cr_expect (ne (flt, f.experts.row[2].value[0], 0.0f));
+  cr_expect (ne (flt, f.experts.row[2].value[0], f.experts.row[5].value[0]));
+  const bool other[3 * 2] = { false, true, false, true, true, false };
+  must (adamix_bank_deal (f.bank, other, &f.experts));
+  cr_expect (eq (str, f.experts.row[2].name, "layers.0.ffn.experts.1.router.weight"));
+  bank_fixture_close (&f);
+}
+
 Test (bank, names_and_orders_its_tensors)
 {
   static const char *const first[] = { "layers.0.ffn.experts.0.down.weight", "layers.0.ffn.experts.0.down.bias",

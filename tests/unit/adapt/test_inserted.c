@@ -6,6 +6,7 @@
 #include <criterion/criterion.h>
 #include <criterion/new/assert.h>
 
+#include "adapt/differences.h"
 #include "adapt/fixture.h"
 
 enum { L = 2, H = 20, R = 6, M = 3, ROWS = 150, LAYER = 1 };
@@ -96,58 +97,20 @@ expert_at (adamix_projection projection, int64_t row)
   return &fixture.bank->local[projection][LAYER].expert[slot];
 }
 
-/* Where a finite difference disturbs the module: one value of one tensor, or of x. */
-typedef struct disturbance {
-  const float *value;
-  double by;
-} disturbance;
-
-static double
-read (const float *value, disturbance d)
-{
-  return *value + (value == d.value ? d.by : 0);
-}
-
 static void
 row_of_y (int64_t row, disturbance d, double *out)
 {
   const adamix_expert *down = expert_at (ADAMIX_DOWN, row), *up = expert_at (ADAMIX_UP, row);
   double a[R];
   for (int r = 0; r < R; r++) {
-    double u = read (&down->bias->value[r], d);
-    for (int h = 0; h < H; h++) u += read (&down->weight->value[r * H + h], d) * read (&x[row * H + h], d);
+    double u = disturbed (&down->bias->value[r], d);
+    for (int h = 0; h < H; h++) u += disturbed (&down->weight->value[r * H + h], d) * disturbed (&x[row * H + h], d);
     a[r] = 0.5 * u * (1 + erf (u / sqrt (2)));
   }
   for (int h = 0; h < H; h++) {
-    out[h] = read (&x[row * H + h], d) + read (&up->bias->value[h], d);
-    for (int r = 0; r < R; r++) out[h] += read (&up->weight->value[h * R + r], d) * a[r];
+    out[h] = disturbed (&x[row * H + h], d) + disturbed (&up->bias->value[h], d);
+    for (int r = 0; r < R; r++) out[h] += disturbed (&up->weight->value[h * R + r], d) * a[r];
   }
-}
-
-/* dL/dvalue of L = sum dy y by central differences in fp64: their error is of the order of step^2. */
-static double
-difference (const float *value)
-{
-  const double step = 1e-5;
-  double sum = 0, plus[H], minus[H];
-  for (int64_t row = 0; row < ROWS; row++) {
-    row_of_y (row, (disturbance){ value, step }, plus);
-    row_of_y (row, (disturbance){ value, -step }, minus);
-    for (int h = 0; h < H; h++) sum += dy[row * H + h] * (plus[h] - minus[h]);
-  }
-  return sum / (2 * step);
-}
-
-static void
-expect_gradient (const char *what, const float *value, const float *grad, int64_t count)
-{
-  double error = 0, norm = 0;
-  for (int64_t e = 0; e < count; e++) {
-    double expected = difference (&value[e]);
-    error += (grad[e] - expected) * (grad[e] - expected);
-    norm += expected * expected;
-  }
-  cr_expect (sqrt (error) <= TOLERANCE * (sqrt (norm) + 1e-3), "%s: off by %g of %g", what, sqrt (error), sqrt (norm));
 }
 
 /* ---- tests ------------------------------------------------------------------------------------------------------------ */
@@ -170,11 +133,11 @@ Test (inserted, backward_is_the_derivative)
   for (int64_t r = 0; r < fixture.experts.rows; r++) {
     const adamix_param *param = &fixture.experts.row[r];
     if (strncmp (param->name, "layers.1.", 9) != 0) continue;
-    expect_gradient (param->name, param->value, param->grad, param->count);
+    expect_gradient (row_of_y, whole (dy), TOLERANCE, param->name, param->value, param->grad, param->count);
   }
-  expect_gradient ("x", x, dx, 3 * H);
-  expect_gradient ("x", x + 69 * H, dx + 69 * H, 3 * H);
-  expect_gradient ("x", x + (ROWS - 1) * H, dx + (ROWS - 1) * H, H);
+  expect_gradient (row_of_y, whole (dy), TOLERANCE, "x", x, dx, 3 * H);
+  expect_gradient (row_of_y, whole (dy), TOLERANCE, "x", x + 69 * H, dx + 69 * H, 3 * H);
+  expect_gradient (row_of_y, whole (dy), TOLERANCE, "x", x + (ROWS - 1) * H, dx + (ROWS - 1) * H, H);
 }
 
 static bool

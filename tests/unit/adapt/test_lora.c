@@ -5,6 +5,7 @@
 #include <criterion/criterion.h>
 #include <criterion/new/assert.h>
 
+#include "adapt/differences.h"
 #include "adapt/fixture.h"
 
 enum { L = 2, H = 20, R = 6, M = 3, TOKENS = 75, ROWS = 2 * TOKENS, LAYER = 1, STRIDE = 3 * H };
@@ -35,7 +36,6 @@ static const int64_t a_slot[2] = { 2, 0 }, a_rows[2] = { 80, 70 }, b_slot[3] = {
 static void
 set_up (void)
 {
-  const int64_t offset[] = { 0, 30, 31, TOKENS };
   must (adamix_compute_select (&compute, "auto", "auto", 1));
   bank_fixture_open (&fixture, &shape, NULL);
   bank_fixture_randomise (&fixture, 0.3);
@@ -47,14 +47,7 @@ set_up (void)
     for (int s = 0; s < 2; s++) adamix_route_append (route, ADAMIX_DOWN, i, a_rows[s], a_slot[s]);
     for (int s = 0; s < 3; s++) adamix_route_append (route, ADAMIX_UP, i, b_rows[s], b_slot[s]);
   }
-  must (adamix_batch_create (&batch, 3, TOKENS));
-  batch.sequences = 3;
-  batch.tokens = TOKENS;
-  memcpy (batch.offset, offset, sizeof offset);
-  for (int64_t s = 0; s < 3; s++) {
-    batch.sample[s] = 7 * s;
-    for (int64_t t = offset[s]; t < offset[s + 1]; t++) batch.sequence[t] = (int32_t) s;
-  }
+  batch_fixture_open (&batch, TOKENS);
   args = (adamix_forward_args){ .batch = &batch, .passes = 2, .training = true, .dropout = 0.1f, .seed = 4, .step = 2 };
   adamix_rng rng = adamix_rng_stream (3, ADAMIX_RNG_EVAL);
   adamix_rng_normal (rng, 0, 0, ROWS * H, 1.0, x);
@@ -104,22 +97,13 @@ mask_of (adamix_place place, int64_t row, float *mask)
   if (base.threshold) compute.kernels->dropout (&dropout, H, mask);
 }
 
-/* Where a finite difference disturbs the module: one value of one tensor, or of x. */
-typedef struct disturbance {
-  const float *value;
-  double by;
-} disturbance;
+/* What the module at `where` adds: s B A dropout (x). */
+static adamix_place where;
 
-static double
-read (const float *value, disturbance d)
-{
-  return *value + (value == d.value ? d.by : 0);
-}
-
-/* What the module adds: s B A dropout (x). */
 static void
-row_of_module (adamix_place place, int64_t row, disturbance d, double *out)
+row_of_module (int64_t row, disturbance d, double *out)
 {
+  const adamix_place place = where;
   const float *a = expert_at (place, ADAMIX_DOWN, row)->weight->value,
               *b = expert_at (place, ADAMIX_UP, row)->weight->value;
   float mask[H];
@@ -127,35 +111,9 @@ row_of_module (adamix_place place, int64_t row, disturbance d, double *out)
   for (int h = 0; h < H; h++) out[h] = 0;
   for (int r = 0; r < R; r++) {
     double u = 0;
-    for (int h = 0; h < H; h++) u += read (&a[r * H + h], d) * mask[h] * read (&x[row * H + h], d);
-    for (int h = 0; h < H; h++) out[h] += shape.scale * read (&b[h * R + r], d) * u;
+    for (int h = 0; h < H; h++) u += disturbed (&a[r * H + h], d) * mask[h] * disturbed (&x[row * H + h], d);
+    for (int h = 0; h < H; h++) out[h] += shape.scale * disturbed (&b[h * R + r], d) * u;
   }
-}
-
-static double
-difference (adamix_place place, const float *value)
-{
-  const double step = 1e-5;
-  double sum = 0, plus[H], minus[H];
-  const adamix_view d = block (dy, place);
-  for (int64_t row = 0; row < ROWS; row++) {
-    row_of_module (place, row, (disturbance){ value, step }, plus);
-    row_of_module (place, row, (disturbance){ value, -step }, minus);
-    for (int h = 0; h < H; h++) sum += d.data[row * d.stride + h] * (plus[h] - minus[h]);
-  }
-  return sum / (2 * step);
-}
-
-static void
-expect_gradient (adamix_place place, const char *what, const float *value, const float *grad, int64_t count)
-{
-  double error = 0, norm = 0;
-  for (int64_t e = 0; e < count; e++) {
-    double expected = difference (place, &value[e]);
-    error += (grad[e] - expected) * (grad[e] - expected);
-    norm += expected * expected;
-  }
-  cr_expect (sqrt (error) <= TOLERANCE * (sqrt (norm) + 1e-3), "%s: off by %g of %g", what, sqrt (error), sqrt (norm));
 }
 
 static void
@@ -163,11 +121,12 @@ check_forward (adamix_place place)
 {
   const adamix_site site = site_of (place);
   double expected[H];
+  where = place;
   for (int64_t i = 0; i < ROWS * STRIDE; i++) y[i] = 0.5f;
   must (insertion->forward (insertion, &site, adamix_view_of (x, ROWS, H), block (y, place)));
   const adamix_view out = block (y, place);
   for (int64_t row = 0; row < ROWS; row++) {
-    row_of_module (place, row, (disturbance){ 0 }, expected);
+    row_of_module (row, (disturbance){ 0 }, expected);
     for (int h = 0; h < H; h++)
       cr_assert (fabs (out.data[row * out.stride + h] - 0.5 - expected[h]) <= TOLERANCE * (1 + fabs (expected[h])),
                  "row %d", (int) row);
@@ -191,6 +150,8 @@ static void
 check_backward (adamix_place place, const char *prefix)
 {
   const adamix_site site = site_of (place);
+  const adamix_view d = block (dy, place);
+  where = place;
   for (int64_t i = 0; i < ROWS * H; i++) dx[i] = 0.25f;
   must (insertion->forward (insertion, &site, adamix_view_of (x, ROWS, H), block (y, place)));
   must (insertion->backward (insertion, &site, adamix_view_of (x, ROWS, H), block (dy, place),
@@ -198,11 +159,11 @@ check_backward (adamix_place place, const char *prefix)
   for (int64_t r = 0; r < fixture.experts.rows; r++) {
     const adamix_param *param = &fixture.experts.row[r];
     if (strncmp (param->name, prefix, strlen (prefix)) == 0)
-      expect_gradient (place, param->name, param->value, param->grad, param->count);
+      expect_gradient (row_of_module, d, TOLERANCE, param->name, param->value, param->grad, param->count);
   }
   for (int64_t i = 0; i < ROWS * H; i++) dx[i] -= 0.25f;
-  expect_gradient (place, "x", x + 62 * H, dx + 62 * H, 4 * H);
-  expect_gradient (place, "x", x + 79 * H, dx + 79 * H, 2 * H);
+  expect_gradient (row_of_module, d, TOLERANCE, "x", x + 62 * H, dx + 62 * H, 4 * H);
+  expect_gradient (row_of_module, d, TOLERANCE, "x", x + 79 * H, dx + 79 * H, 2 * H);
 }
 
 Test (lora, backward_is_the_derivative)

@@ -32,7 +32,15 @@ TestSuite (route, .init = set_up, .fini = tear_down);
 static adamix_route_context
 context_of (int64_t step, int64_t shard)
 {
-  return (adamix_route_context){ 5, step, shard, PASSES, TOKENS, SEQUENCES, offset, sample, prescribed };
+  return (adamix_route_context){ .seed = 5,
+                                 .step = step,
+                                 .shard = shard,
+                                 .passes = PASSES,
+                                 .tokens = TOKENS,
+                                 .sequences = SEQUENCES,
+                                 .offset = offset,
+                                 .sample = sample,
+                                 .prescribed = prescribed };
 }
 
 /* The slot that serves a row. */
@@ -241,7 +249,9 @@ Test (route, prescribed_numbers_find_their_slots)
                               .experts = M,
                               .share = ADAMIX_SHARE_UP };
   const int32_t experts[L * ADAMIX_PROJECTIONS] = { 3, 0, 2, 0 };
-  adamix_route_context context = { 5, 0, 0, 1, TOKENS, SEQUENCES, offset, sample, experts };
+  adamix_route_context context = context_of (0, 0);
+  context.passes = 1;
+  context.prescribed = experts;
   bank_fixture part;
   bank_fixture_open (&part, &shape, owned);
   adamix_route_policy_find ("prescribed")->fill (part.bank, &context, &route);
@@ -264,7 +274,9 @@ Test (route, fixed_sends_all_rows_to_one_slot)
 Test (route, of_no_rows_is_empty)
 {
   const int64_t none[1] = { 0 };
-  adamix_route_context context = { 5, 1, 0, PASSES, 0, 0, none, NULL, prescribed };
+  adamix_route_context context = context_of (1, 0);
+  context.tokens = context.sequences = 0;
+  context.offset = none;
   for (size_t n = 0; n < NAMES; n++) {
     adamix_route_policy_find (names[n])->fill (fixture.bank, &context, &route);
     cr_expect (eq (i64, route.count[ADAMIX_DOWN][0], 0));

@@ -370,3 +370,28 @@ Test (methods, fisher_is_by_squared_gradients)
              "a shared projection is what it was");
   close_banks ();
 }
+
+/* With its routers; what is merged by weights has none. */
+Test (methods, none_keeps_all_of_a_gated_bank)
+{
+  const adamix_bank_shape shape = { .places = ADAMIX_PLACE_BIT (ADAMIX_PLACE_FFN),
+                                    .layers = L,
+                                    .hidden = H,
+                                    .bottleneck = R,
+                                    .experts = M,
+                                    .share = ADAMIX_SHARE_DOWN,
+                                    .gating = ADAMIX_GATING_SOFT };
+  const adamix_merge_method *none = adamix_merge_method_find ("none");
+  const adamix_bank_shape to = none->shape (&shape), mean = adamix_merge_method_find ("average")->shape (&shape);
+  cr_expect_eq (mean.gating, ADAMIX_GATING_NONE);
+  bank_fixture_open (&all, &shape, NULL);
+  bank_fixture_open (&merged, &to, NULL);
+  bank_fixture_randomise (&all, 1.0);
+  merge ("none");
+  cr_assert_eq (merged.experts.count, all.experts.count);
+  cr_expect (memcmp (merged.experts.values, all.experts.values, (size_t) all.experts.count * sizeof (float)) == 0);
+  cr_expect (memcmp (merged.shared.values, all.shared.values, (size_t) all.shared.count * sizeof (float)) == 0);
+  cr_expect (value_of (merged.bank, ADAMIX_ROUTER, 1, M - 1, false)[3] != 0);
+  bank_fixture_close (&merged);
+  bank_fixture_close (&all);
+}
