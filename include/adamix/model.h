@@ -95,9 +95,11 @@ adamix_err adamix_model_plan (adamix_model *model, bool backward, size_t *bytes)
 /* Pack the weights for GEMM, once before the first forward.  `backward` is false if there will be no backward pass, which
  * halves the memory. */
 adamix_err adamix_model_pack (adamix_model *model, bool backward);
-/* Pack those that train once more, after their values changed. */
+/* Do its weights train, so that every rank packs its own? */
+bool adamix_model_packs_alone (const adamix_model *model);
+/* Pack those that train once more, after their values changed; where only biases train, take these. */
 adamix_err adamix_model_repack (adamix_model *model);
-/* The first packing, into one copy a node, which its ranks make together, where the backbone is frozen and they can share
+/* The first packing, into one copy a node, which its ranks make together, where the weights are frozen and they can share
  * memory; else into one of this rank.  Collective over world.  The model is then destroyed before MPI ends. */
 adamix_err adamix_model_pack_node (adamix_model *model, adamix_comm *world, bool backward);
 

@@ -163,6 +163,8 @@ size_t adamix_linear_bytes (const adamix_linear *linear);
 adamix_err adamix_linear_place (adamix_linear *linear, void *memory);
 /* Pack the weights: of a planned layer, or again after they changed (a trainable backbone). */
 adamix_err adamix_linear_repack (adamix_linear *linear, const adamix_linear_source *source);
+/* Take the biases alone, into memory of the layer's own: the weights, which may be shared, stay.  Errors: ENOMEM. */
+adamix_err adamix_linear_set_biases (adamix_linear *linear, const adamix_linear_source *source);
 void adamix_linear_destroy (adamix_linear *linear);
 
 /* y [T,N] = x [T,K] W^T + b, by as many threads as OpenMP would take at creation; not from inside a parallel region.

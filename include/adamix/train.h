@@ -339,6 +339,7 @@ void adamix_run_state_destroy (adamix_run_state *state);
 /* The parts of a run's memory: X (name, key in JSON, shared by the ranks of a node, text). */
 #define ADAMIX_MEMORY_PARTS(X)                                                                                         \
   X (PACKED, "packed_weight_bytes", true, "packed weights of the frozen layers")                                       \
+  X (REPACKED, "repacked_weight_bytes", false, "packed weights of layers that train")                                  \
   X (MAPPED, "mapped_tensor_bytes", true, "embeddings and LayerNorms in the model's file")                             \
   X (LIBRARIES, "library_bytes", true, "program and libraries")                                                        \
   X (ACTIVATIONS, "activation_bytes", false, "activations of training")                                                \

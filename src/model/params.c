@@ -124,7 +124,7 @@ typedef struct linear_job {
   adamix_linear **linear;
   adamix_linear_source source;
   int64_t rows;
-  bool trainable;
+  bool weights_train, biases_train;
   const adamix_gemm_backend *backend;
 } linear_job;
 
@@ -141,10 +141,11 @@ job_of (const adamix_model *model, int64_t layer, int kind)
     job.source.rows[i] = weight->shape[0];
     job.source.cols = weight->shape[1];
     job.rows += weight->shape[0];
-    job.trainable = job.trainable || weight->param >= 0 || bias->param >= 0;
+    job.weights_train = job.weights_train || weight->param >= 0;
+    job.biases_train = job.biases_train || bias->param >= 0;
   }
-  /* What stands outside the layers is small, and what trains is kept in fp32. */
-  const bool low = kind < ADAMIX_LINEARS_IN_LAYER && !job.trainable;
+  /* What stands outside the layers is small, and weights that train are kept in fp32. */
+  const bool low = kind < ADAMIX_LINEARS_IN_LAYER && !job.weights_train;
   job.backend = low ? model->compute->frozen : model->compute->gemm;
   return job;
 }
@@ -173,10 +174,7 @@ adamix_model_pack (adamix_model *model, bool backward)
   int64_t jobs;
   ADAMIX_TRY (list_jobs (model, &job, &jobs));
   for (int64_t i = 0; i < jobs; ++i) {
-    if (!*job[i].linear)
-      ADAMIX_TRY (adamix_linear_create (job[i].linear, job[i].backend, &job[i].source, backward));
-    else if (job[i].trainable)
-      ADAMIX_TRY (adamix_linear_repack (*job[i].linear, &job[i].source));
+    ADAMIX_TRY (adamix_linear_create (job[i].linear, job[i].backend, &job[i].source, backward));
     release_source (model, &job[i].source);
   }
 done:
@@ -188,7 +186,8 @@ static adamix_err
 repack (adamix_model *model, int64_t layer, int kind)
 {
   const linear_job job = job_of (model, layer, kind);
-  return job.trainable ? adamix_linear_repack (*job.linear, &job.source) : ADAMIX_OK;
+  if (job.weights_train) return adamix_linear_repack (*job.linear, &job.source);
+  return job.biases_train ? adamix_linear_set_biases (*job.linear, &job.source) : ADAMIX_OK;
 }
 
 adamix_err
@@ -256,6 +255,12 @@ pack_jobs (const adamix_model *model, const linear_job *job, int64_t jobs)
   return failed < jobs ? adamix_linear_repack (*job[failed].linear, &job[failed].source) : ADAMIX_OK;
 }
 
+bool
+adamix_model_packs_alone (const adamix_model *model)
+{
+  return model->trainable == ADAMIX_TRAIN_ALL;
+}
+
 adamix_err
 adamix_model_pack_node (adamix_model *model, adamix_comm *world, bool backward)
 {
@@ -263,9 +268,9 @@ adamix_model_pack_node (adamix_model *model, adamix_comm *world, bool backward)
   linear_job *job = NULL;
   int64_t jobs;
   size_t bytes = 0;
-  /* What trains is packed again and again, by each rank for itself. */
+  /* Weights that train are packed again and again, by each rank for itself. */
   adamix_comm alone = { .handle = MPI_COMM_NULL, .size = 1 };
-  const bool trainable = model->trainable != ADAMIX_TRAIN_NONE;
+  const bool trainable = adamix_model_packs_alone (model);
   err = list_jobs (model, &job, &jobs);
   if (!err) err = plan_jobs (job, jobs, backward, &bytes);
   ADAMIX_TRY (adamix_comm_agree (world, err));

@@ -27,6 +27,8 @@ struct adamix_gemm_backend {
   adamix_err (*place) (adamix_packed *packed, void *memory);
   /* B from `matrix`, row-major [K,N] or, if transposed, [N,K]; `bias` [N]. */
   adamix_err (*fill) (adamix_packed *packed, const float *matrix, const float *bias);
+  /* Read the bias from `bias` [N] from here on, borrowed. */
+  adamix_err (*set_bias) (adamix_packed *packed, float *bias);
   /* out[i] = x[i] rounded to the operand's dtype, i < n; NULL where that is fp32. */
   void (*narrow) (const adamix_packed *packed, int64_t n, const float *x, void *out);
   /* One unit: `rows` <= ADAMIX_ROW_BLOCK rows of x [.,K] (operand's dtype) and y [.,N], contiguous, against column block

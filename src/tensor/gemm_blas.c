@@ -59,6 +59,13 @@ place (adamix_packed *packed, void *memory)
 }
 
 static adamix_err
+set_bias (adamix_packed *packed, float *bias)
+{
+  ((blas_packed *) packed)->bias = bias;
+  return ADAMIX_OK;
+}
+
+static adamix_err
 fill (adamix_packed *packed, const float *matrix, const float *bias)
 {
   blas_packed *self = (blas_packed *) packed;
@@ -98,6 +105,7 @@ const adamix_gemm_backend adamix_gemm_blas = {
   .bytes = bytes,
   .place = place,
   .fill = fill,
+  .set_bias = set_bias,
   .run = run,
   .destroy = destroy,
 };

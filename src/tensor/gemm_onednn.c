@@ -29,7 +29,7 @@ typedef struct {
   dnnl_primitive_t primitive[HEIGHTS];
   dnnl_memory_desc_t weight_format;
   size_t scratch_bytes;
-  float *bias;                       /* [N] behind the weights; borrowed */
+  float *bias;                       /* [N] behind the weights, or set; borrowed */
   dnnl_memory_t *weight, *bias_part; /* [parts] */
   thread_slot *slot;                 /* [threads] */
 } onednn_packed;
@@ -197,16 +197,26 @@ bytes (const adamix_packed *packed)
 }
 
 static adamix_err
+set_bias (adamix_packed *packed, float *bias)
+{
+  adamix_err err = ADAMIX_OK;
+  onednn_packed *self = (onednn_packed *) packed;
+  self->bias = bias;
+  for (int64_t p = 0; p < packed->parts; p++)
+    TRY_DNNL (dnnl_memory_set_data_handle (self->bias_part[p], bias + p * packed->width));
+done:
+  return err;
+}
+
+static adamix_err
 place (adamix_packed *packed, void *memory)
 {
   adamix_err err = ADAMIX_OK;
   onednn_packed *self = (onednn_packed *) packed;
   const size_t size = part_bytes (self);
-  self->bias = (float *) ((char *) memory + (size_t) packed->parts * size);
-  for (int64_t p = 0; p < packed->parts; p++) {
+  for (int64_t p = 0; p < packed->parts; p++)
     TRY_DNNL (dnnl_memory_set_data_handle (self->weight[p], (char *) memory + (size_t) p * size));
-    TRY_DNNL (dnnl_memory_set_data_handle (self->bias_part[p], self->bias + p * packed->width));
-  }
+  ADAMIX_TRY (set_bias (packed, (float *) ((char *) memory + (size_t) packed->parts * size)));
 done:
   return err;
 }
@@ -312,7 +322,7 @@ adamix_gemm_onednn_has_bf16 (void)
 #define ROW(type, text, narrowing)                                                                                     \
   {                                                                                                                    \
     .name = "onednn", .precision = text, .operand = type, .multiply = multiply, .create = create, .bytes = bytes,      \
-    .place = place, .fill = fill, .narrow = narrowing, .run = run, .destroy = destroy                                  \
+    .place = place, .fill = fill, .set_bias = set_bias, .narrow = narrowing, .run = run, .destroy = destroy            \
   }
 const adamix_gemm_backend adamix_gemm_onednn = ROW (ADAMIX_DTYPE_F32, "fp32", NULL);
 const adamix_gemm_backend adamix_gemm_onednn_bf16 = ROW (ADAMIX_DTYPE_BF16, "bf16", narrow);

@@ -10,6 +10,7 @@ struct adamix_linear {
   adamix_packed *forward;  /* K -> N, with bias */
   adamix_packed *backward; /* N -> K; NULL if it was not asked for */
   void *own;               /* memory of both; NULL: borrowed */
+  float *bias;             /* [N] of forward; NULL: beside its weights */
 };
 
 /* Column blocks as measured (docs/speedlog.md): the packed block stays in the second-level cache, and few rows still give
@@ -63,7 +64,7 @@ stack_weights (const adamix_linear_source *source, float **stacked, const float 
   return ADAMIX_OK;
 }
 
-/* bias [N], zeroed before. */
+/* bias [N]; what is not there stays 0. */
 static void
 stack_biases (const adamix_linear_source *source, float *bias)
 {
@@ -94,6 +95,18 @@ done:
   free (bias);
   free (stacked);
   return err;
+}
+
+adamix_err
+adamix_linear_set_biases (adamix_linear *linear, const adamix_linear_source *source)
+{
+  ADAMIX_ASSERT (source_rows (source) == linear->n);
+  if (!linear->bias) {
+    ADAMIX_RETURN_IF (ADAMIX_ALLOC (linear->bias, linear->n));
+    ADAMIX_RETURN_IF (linear->backend->set_bias (linear->forward, linear->bias));
+  }
+  stack_biases (source, linear->bias);
+  return ADAMIX_OK;
 }
 
 adamix_err
@@ -161,6 +174,7 @@ adamix_linear_destroy (adamix_linear *linear)
   if (linear == NULL) return;
   linear->backend->destroy (linear->forward);
   linear->backend->destroy (linear->backward);
+  free (linear->bias);
   free (linear->own);
   free (linear);
 }

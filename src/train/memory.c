@@ -147,7 +147,7 @@ plan_process (adamix_run *run)
   for (adamix_split split = 0; split < ADAMIX_SPLITS; split++) texts += adamix_dataset_bytes (&run->data[split]);
   texts += adamix_dataset_bytes (&run->held);
   adamix_memory_resident (&own, &shareable);
-  run->memory[ADAMIX_MEMORY_PACKED] = (int64_t) packed;
+  run->memory[adamix_model_packs_alone (run->model) ? ADAMIX_MEMORY_REPACKED : ADAMIX_MEMORY_PACKED] = (int64_t) packed;
   run->memory[ADAMIX_MEMORY_TEXTS] = (int64_t) texts;
   run->memory[ADAMIX_MEMORY_PROCESS] = own - (int64_t) texts;
   run->memory[ADAMIX_MEMORY_LIBRARIES] = shareable;
@@ -158,7 +158,7 @@ adamix_err
 adamix_run_plan_memory (adamix_run *run)
 {
   size_buffers (run);
-  if (!run->memory[ADAMIX_MEMORY_PACKED]) ADAMIX_RETURN_IF (plan_process (run));
+  if (!run->memory[ADAMIX_MEMORY_PROCESS]) ADAMIX_RETURN_IF (plan_process (run));
   ADAMIX_RETURN_IF (plan_activations (run));
   plan_parameters (run);
   return plan_gathered (run);

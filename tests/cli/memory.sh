@@ -104,6 +104,11 @@ expect "the node's parts sum up" [ "$(sum_of node)" = "$(field "$scratch/plan.js
 part_of () { sed -n "/\"$1\": {/,/}/p" "$scratch/plan.json" | sed -n "s/.*\"$2\": \([0-9]*\).*/\1/p"; }
 expect "packed weights are once a node" [ "$(part_of node packed_weight_bytes)" = "$(part_of rank packed_weight_bytes)" ]
 expect "activations are once a rank" [ "$(part_of node activation_bytes)" = $((2 * $(part_of rank activation_bytes))) ]
+plan 2 "$tiny" "${data[@]}" "${steps[@]}" --method full
+expect "those that train are once a rank" [ "$(part_of node repacked_weight_bytes)" = $((2 * $(part_of rank repacked_weight_bytes))) ]
+expect "and there are no others" [ "$(part_of node packed_weight_bytes)" = 0 ]
+plan 2 "$tiny" "${data[@]}" "${steps[@]}" --method bitfit
+expect "under trained biases weights are once a node" [ "$(part_of node packed_weight_bytes)" -gt 0 ]
 
 # Without data all sequences are as long as they may be.
 plan 1 "$tiny" "${steps[@]}" --batch 5

@@ -41,6 +41,8 @@ check () {
 
 check adamix $((L * (down + M * up))) $((L * (down + up)))
 check adamix $((2 * L * (M * down + up))) $((2 * L * (down + up))) --place both --share up
+gated=$((L * (down + M * (up + H))))
+check adamix "$gated" "$gated" --route switch
 check adamix-lora $((2 * L * (M * factor + factor))) $((2 * L * 2 * factor))
 check adamix-lora $((2 * L * M * 2 * factor)) $((2 * L * M * 2 * factor)) --share none --merge concat
 check adapter $((L * (down + up))) $((L * (down + up)))

@@ -30,6 +30,15 @@ expect "bf16: the loss is near fp32's" \
 expect "bf16 is not fp32" bash -c "! cmp -s '$scratch/bf16/merged/adapter.safetensors' '$scratch/fp32/merged/adapter.safetensors'"
 run train "${common[@]}" --output "$scratch/threads" --precision bf16 --threads 2
 expect "bf16: threads do not show" cmp "$scratch/bf16/merged/adapter.safetensors" "$scratch/threads/merged/adapter.safetensors"
+# Of bitfit's layers the weights are frozen.
+for precision in fp32 bf16; do
+  run train "${common[@]}" --output "$scratch/bitfit-$precision" --precision $precision --method bitfit --lr 1e-3
+  expect_exit 0 "bitfit in $precision"
+done
+expect "bitfit in bf16: the loss is near fp32's" close "$(field "$scratch/bitfit-bf16/all_results.json" train_loss)" \
+  "$(field "$scratch/bitfit-fp32/all_results.json" train_loss)" 4e-3
+expect "bitfit in bf16 is not fp32" \
+  bash -c "! cmp -s '$scratch/bitfit-bf16/merged/adapter.safetensors' '$scratch/bitfit-fp32/merged/adapter.safetensors'"
 for ranks in 1 3; do
   run_ranks "$ranks" train "${common[@]}" --output "$scratch/exact-$ranks" --precision bf16 --reproducible --placement replicated
   expect_exit 0 "bf16, reproducible on $ranks ranks"

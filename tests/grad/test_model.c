@@ -28,13 +28,13 @@ difference (run *run, const float *dz, float *x)
     double f[2];
     for (int side = 0; side < 2; ++side) {
       *x = side ? middle - step : middle + step;
-      cr_assert_eq (adamix_model_pack (run->model, true), ADAMIX_OK);
+      cr_assert_eq (adamix_model_repack (run->model), ADAMIX_OK);
       f[side] = run_value (run, dz);
     }
     sum += weight[i] * (f[0] - f[1]);
   }
   *x = middle;
-  cr_assert_eq (adamix_model_pack (run->model, true), ADAMIX_OK);
+  cr_assert_eq (adamix_model_repack (run->model), ADAMIX_OK);
   return sum / (12 * (double) STEP);
 }
 

@@ -16,20 +16,23 @@ draw (const char *shape, uint64_t seed, int threads)
   return model;
 }
 
-/* Parameters as transformers counts them, without the pooler for RoBERTa, whose head does not read it. */
+/* Parameters as transformers counts them, without the pooler for RoBERTa, whose head does not read it; biases
+ * are the 0.1 M that AdaMix's tables give for BitFit on BERT-base. */
 Test (drawn, has_the_sizes_of_the_model_that_it_is_named_after)
 {
   static const struct {
     const char *shape, *architecture;
-    int64_t parameters, longest;
+    int64_t parameters, biases, longest;
     bool pooler, mean;
-  } row[] = { { "minilm", "bert", 22713216, 512, true, true }, { "bert-base", "bert", 109482240, 512, true, false } };
+  } row[] = { { "minilm", "bert", 22713216, 26112, 512, true, true },
+              { "bert-base", "bert", 109482240, 102912, 512, true, false } };
   for (size_t i = 0; i < sizeof row / sizeof *row; i++) {
     adamix_model *model = draw (row[i].shape, 0, 2);
     const adamix_model_config *config = adamix_model_config_of (model);
     cr_expect_str_eq (config->architecture, row[i].architecture);
     cr_expect_eq (config->longest, row[i].longest);
     cr_expect_eq (adamix_model_parameters (model), row[i].parameters, "%s", row[i].shape);
+    cr_expect_eq (adamix_model_trainable_parameters (model, ADAMIX_TRAIN_BIASES), row[i].biases, "%s", row[i].shape);
     cr_expect_eq (adamix_model_has_pooler (model), row[i].pooler);
     cr_expect_eq (adamix_model_wants_mean (model), row[i].mean);
     const char *hash;

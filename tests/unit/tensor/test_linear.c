@@ -132,6 +132,13 @@ Test (linear, stacked_blocks_and_repacking)
       for (int i = 0; i < N * K; i++) w[i] = separate[i] = -2.0f * w[i];
       cr_assert_eq (adamix_linear_repack (linear, &source), ADAMIX_OK);
     }
+    /* Biases alone: weights that were not packed again stay. */
+    for (int i = 0; i < N; i++) bias[i] = i < N1 || i >= N1 + N2 ? bias[i] - 3 : 0;
+    for (int i = 0; i < N * K; i++) separate[i] = NAN;
+    cr_assert_eq (adamix_linear_set_biases (linear, &source), ADAMIX_OK);
+    cr_assert_eq (adamix_linear_forward (linear, adamix_view_of (x, T, K), adamix_view_of (y, T, N), NULL), ADAMIX_OK);
+    cr_expect_lt (distance (y, x, w, bias, T, N, K, false), 6e-7, "%s: biases", adamix_gemm_name (backend));
+    memcpy (separate, w, (size_t) (N * K) * sizeof *w);
     adamix_linear_source other = source;
     other.rows[0]++;
     cr_expect_eq (adamix_linear_repack (linear, &other), ADAMIX_ESHAPE);
