@@ -150,7 +150,7 @@ class Case:
         trajectory.store_lines(folder / "order.jsonl", data.order)
         trajectory.store_lines(folder / "routes.jsonl", data.routes)
         prescribed = ["--placement", "replicated", "--order-file", folder / "order.jsonl"]
-        if METHODS[settings.method].get("many"):
+        if METHODS[settings.method].get("many") and settings.route == "prescribed":
             prescribed += ["--routes-file", folder / "routes.jsonl"]
         trajectory.adamix("train", *common, *prescribed, "--output", folder / "run", ranks=ranks, **HOW)
         self.metrics = trajectory.metrics_of(folder / "run")
@@ -195,6 +195,10 @@ def tiny(scratch, model, kind):
         make_case(scratch, model, kind, f"adamix-lora, share {share}", method="adamix-lora", share=share).compare()
     for method in ("adapter", "houlsby", "pfeiffer", "lora", "bitfit", "head"):
         make_case(scratch, model, kind, f"method {method}", method=method).compare()
+    for route in ("switch", "soft"):
+        make_case(scratch, model, kind, f"{route}, share down", route=route, share="down").compare()
+        make_case(scratch, model, kind, f"adamix-lora, {route}", route=route, method="adamix-lora", share="up").compare()
+    make_case(scratch, model, kind, "soft, 2 ranks", route="soft", ranks=2).compare()
     make_case(scratch, model, kind, "method full", method="full", lr=5e-4).compare()
     make_case(scratch, model, kind, "method full, mean, 2 ranks", method="full", lr=5e-4, pool="mean", ranks=2).compare()
     # A WordPiece tokenizer gives the second text of a pair a type of its own, which RoBERTa has not.
@@ -239,6 +243,10 @@ def sensitivity_of_methods(scratch, model, kind):
     for scale in ("alpha / sqrt R", "1"):
         lora.tell_from(f"LoRA scaled by {scale}", Rules(scale=scale))
     make_case(scratch, model, kind, "mistakes of houlsby", method="houlsby").tell_from("tanh", Rules(swish="tanh"))
+    switch = make_case(scratch, model, kind, "mistakes of switch", route="switch")
+    switch.tell_from("an expert not scaled by its probability", Rules(gate="1"))
+    switch.tell_from("a balance of what was served", Rules(balance_counts="served"))
+    switch.tell_from("no capacity", capacity_factor=100)
     full = make_case(scratch, model, kind, "mistakes of full", method="full", lr=5e-4)
     full.tell_from("LayerNorms and biases decay", Rules(decays="all"))
     full.tell_from("clipping by tensor", Rules(clip_counts="each tensor"))

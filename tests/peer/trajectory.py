@@ -47,6 +47,9 @@ class Settings:
     method: str = "adamix"
     rank: int = 8
     share: str = "none"
+    route: str = "prescribed"  # or "switch", "soft"
+    router_balance: float = 0.5
+    capacity_factor: float = 1.25
     pool: str = "pooler"  # of BERT: pooler or mean
     regression: bool = False
     consistency: float = 1.0
@@ -81,6 +84,8 @@ class Rules:
     place: str = "before the residual"  # "after the layer"
     scale: str = "alpha / R"  # of LoRA: "alpha / sqrt R", "1"
     swish: str = "swish"  # of Houlsby's adapters: "tanh"
+    gate: str = "its probability"  # of switch's expert: "1"
+    balance_counts: str = "all"  # rows of the router's own loss: "served"
 
 
 # ---- model ---------------------------------------------------------------------------------------------------------------
@@ -91,7 +96,7 @@ class Modules:
 
     def __init__(self, encoder, values, settings, rules):
         method = METHODS[settings.method]
-        self.values, self.rules, self.route = values, rules, None
+        self.values, self.settings, self.rules, self.route, self.mask, self.balance = values, settings, rules, None, None, []
         self.activation = method.get("activation")
         self.scale = {"alpha / R": ALPHA / settings.rank, "alpha / sqrt R": ALPHA / math.sqrt(settings.rank), "1": 1}[rules.scale]
         if self.activation is F.gelu:
@@ -105,8 +110,40 @@ class Modules:
             for place in method.get("places", []):
                 serve = self.lora if place in ("query", "value") else self.bottleneck
                 of[place].register_forward_hook(
-                    lambda module, inputs, h, i=i, place=place, serve=serve: serve(f"layers.{i}.{place}.experts", *self.route[i],
-                                                                                   inputs[0], h))
+                    lambda module, inputs, h, i=i, place=place, serve=serve: self.routed(serve, f"layers.{i}.{place}.experts", i,
+                                                                                         inputs[0], h))
+
+    def routed(self, serve, stem, layer, x, h):
+        if self.settings.route == "prescribed":
+            return serve(stem, *self.route[layer], x, h)
+        return self.gated(serve, stem, x, h)
+
+    def gated(self, serve, stem, x, h):
+        """By a learned router, which reads what the module reads.  An expert without a token has no gradient."""
+        routers = [name for name in self.values if name.startswith(stem) and name.endswith("router.weight")]
+        p = F.softmax((h if serve == self.bottleneck else x) @ torch.cat([self.values[name] for name in routers]).T, -1)
+        gates = p if self.settings.route == "soft" else self.switched(p)
+        shared = self.settings.share
+        number = lambda j, share: 0 if shared in (share, "both") else j
+        return h + sum(gates[..., j:j + 1] * (serve(stem, number(j, "down"), number(j, "up"), x, h) - h)
+                       for j in range(len(routers)) if gates[..., j].any())
+
+    def switched(self, p):
+        """The largest p of each token, others 0; tokens beyond an expert's places have none.  Padding is no token."""
+        rows, experts = p[self.mask], p.shape[-1]
+        best = rows.argmax(-1)
+        places = math.ceil(self.settings.capacity_factor * len(rows) / experts)
+        place = F.one_hot(best, experts).cumsum(0)[range(len(rows)), best]
+        served = place <= places
+        counted = best[served] if self.rules.balance_counts == "served" else best
+        frequency = torch.bincount(counted, minlength=experts) / len(rows)
+        self.balance.append(self.settings.router_balance * experts * (frequency * rows.mean(0)).sum())
+        gate = rows.gather(1, best[:, None])[:, 0] if self.rules.gate == "its probability" else torch.ones(len(rows))
+        chosen = torch.zeros_like(rows)
+        chosen[range(len(rows)), best] = gate.to(rows) * served
+        gates = torch.zeros_like(p)
+        gates[self.mask] = chosen
+        return gates
 
     def bottleneck(self, stem, j, k, x, h):
         part = lambda what: [self.values[f"{stem}.{what}.{kind}"] for kind in ("weight", "bias")]
@@ -314,18 +351,20 @@ def train(make_encoder, initial, data, settings, rules=Rules()):
         types = token_types(ids, data.separator, encoder.config.type_vocab_size)
         z = []
         for route in data.routes[step]:
-            modules.route = route
+            modules.route, modules.mask = route, mask.bool()
             encoded = encoder(input_ids=ids, attention_mask=mask, token_type_ids=types)
             z.append(head_of(kind, settings.pool, encoded, mask, named))
         on_all = settings.task_loss == "all" or rules.task_on == "both passes"
         task = sum(task_loss(logits, data.target[records], settings) for logits in z) / len(z) if on_all else (
             task_loss(z[0], data.target[records], settings))
         consistency = consistency_loss(z, settings, step) if settings.passes > 1 else torch.zeros(())
-        (task + consistency).backward()
+        balance = sum(modules.balance, torch.zeros(())) / len(z)
+        modules.balance.clear()
+        (task + consistency + balance).backward()
         norm = clip(named, settings, rules)
         lr = learning_rate(settings, step, rules)
         optimizer.update(step, lr)
-        lines.append({"loss": (task + consistency).item(), "loss_task": task.item(), "loss_consistency": consistency.item(),
+        lines.append({"loss": (task + consistency + balance).item(), "loss_task": task.item(), "loss_consistency": consistency.item(),
                       "grad_norm": norm, "lr": lr})
     return lines
 
@@ -361,6 +400,10 @@ def options_of(settings):
                     "consistency-gradient": settings.consistency_gradient, "consistency-loss": settings.consistency_loss,
                     "consistency-warmup": settings.consistency_warmup, "task-loss": settings.task_loss,
                     "passes": settings.most_passes}
+    if settings.route != "prescribed":
+        options["route"] = settings.route
+    if settings.route == "switch":
+        options |= {"router-balance": settings.router_balance, "capacity-factor": settings.capacity_factor}
     return [word for name, value in options.items() for word in (f"--{name}", value)]
 
 
