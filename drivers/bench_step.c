@@ -103,7 +103,7 @@ print_text (const bench_workload *w, const bench_inputs *inputs, const driver_se
           session->world.size, session->world.size == 1 ? "" : "s", inputs->compute.threads,
           inputs->compute.threads == 1 ? "" : "s", adamix_gemm_name (inputs->compute.gemm),
           adamix_gemm_precision (inputs->compute.frozen), inputs->compute.kernels->isa);
-  printf ("a step of %.0f examples, %.0f tokens: %.4g s, %.0f tokens/s, %.1f examples/s (median of %lld)\n",
+  printf ("a step of %.0f examples, %.0f tokens: %.4g s, %.0f tokens/s, %.1f examples/s (mean of %lld steps)\n",
           t->examples, t->tokens, t->seconds, t->tokens / t->seconds, t->examples / t->seconds, (long long) w->steps);
   const struct {
     const char *name;

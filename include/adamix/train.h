@@ -389,7 +389,7 @@ typedef struct adamix_measure_args {
   int64_t steps;               /* to time, at least 1 */
 } adamix_measure_args;
 
-/* Medians over the steps, means over the ranks; seconds. */
+/* Means over the steps, as batches are unlike, and over the ranks; of updates and rotations, medians.  Seconds. */
 typedef struct adamix_step_times {
   int64_t passes;
   double examples, tokens; /* a step, over all ranks; one pass counted */

@@ -84,13 +84,21 @@ summarise_profile (const adamix_run *run, int64_t steps, adamix_profile *out)
   return ADAMIX_OK;
 }
 
+static double
+mean (const double *seconds, int64_t count)
+{
+  double sum = 0;
+  for (int64_t i = 0; i < count; i++) sum += seconds[i];
+  return sum / (double) count;
+}
+
 /* Means over the ranks. */
 static adamix_err
 summarise (const adamix_run *run, samples *s, int64_t steps, double update, double rotation, adamix_step_times *out)
 {
   adamix_comm *world = run->args->world;
   double sum[PARTS + 2];
-  for (int p = 0; p < PARTS; p++) sum[p] = adamix_median (s->part[p], steps);
+  for (int p = 0; p < PARTS; p++) sum[p] = mean (s->part[p], steps);
   sum[PARTS] = update;
   sum[PARTS + 1] = rotation;
   ADAMIX_RETURN_IF (adamix_comm_sum_f64 (world, sum, PARTS + 2));
