@@ -84,6 +84,24 @@ void adamix_table_destroy (adamix_table *table);
 /* Index of a column by name, or -1. */
 int64_t adamix_table_column (const adamix_table *table, const char *name);
 
+/* ---- TensorBoard ----------------------------------------------------------------------------------------------------- */
+
+/* A file of events, TFRecords of protocol buffers. */
+typedef struct adamix_events adamix_events;
+typedef struct adamix_scalar {
+  const char *tag; /* "train/loss" */
+  double value;    /* stored as float */
+} adamix_scalar;
+
+/* Does this build write such files? */
+bool adamix_events_are_there (void);
+/* Begin the one file of `folder`, which is made if need be; one that is there is replaced.  Errors: EIO, ENOMEM, EUNSUPPORTED. */
+adamix_err adamix_events_open (adamix_events **out, const char *folder);
+/* Scalars of a step, flushed at once.  wall_time: seconds since 1970.  Errors: EIO, ENOMEM. */
+adamix_err adamix_events_write (adamix_events *events, int64_t step, double wall_time, const adamix_scalar *scalar,
+                                int64_t count);
+void adamix_events_close (adamix_events *events);
+
 #ifdef __cplusplus
 }
 #endif

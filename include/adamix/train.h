@@ -55,6 +55,7 @@ typedef struct adamix_train_config {
   int place;                              /* 0: the method's, 1 ffn, 2 attention, 3 both */
   double lora_alpha, lora_dropout;        /* alpha 0: 2 R */
   double router_balance, capacity_factor; /* of switch */
+  bool tensorboard;                       /* RUN/tensorboard beside metrics.jsonl */
   bool allow_router_merge;                /* merges by weights of experts that a router chose among */
   int64_t passes;                         /* 0: the method's */
   double consistency, consistency_warmup;

@@ -181,6 +181,7 @@ static const adamix_option train_options[] = {
   STRING ("eval-every", eval_every, "epoch", "epoch|never|N", "when the dev file is evaluated"),
   STRING ("save-every", save_every, "epoch", "epoch|never|N", "when a checkpoint is written"),
   INTEGER ("log-every", log_every, "1", 1, 1e9, "steps between two lines of metrics.jsonl"),
+  FLAG ("tensorboard", tensorboard, "write the numbers of metrics.jsonl for TensorBoard too, into RUN/tensorboard"),
   INTEGER ("keep", keep, "2", 1, 1e9, "checkpoints to keep, newest first"),
   CHOICE ("select", select, "last", "last|best",
           "which step becomes the result: the last, or the best on the dev file"),
@@ -528,6 +529,11 @@ adamix_train_config_check (adamix_train_config *c, const adamix_options *options
   ADAMIX_RETURN_IF (check_period ("eval-every", c->eval_every));
   ADAMIX_RETURN_IF (check_period ("save-every", c->save_every));
   ADAMIX_RETURN_IF (check_passes (c));
+  if (c->tensorboard && !adamix_events_are_there ())
+    return adamix_err_set (
+        ADAMIX_EUNSUPPORTED,
+        "--tensorboard needs protobuf-c and ISA-L, which this build lacks: install them (protobuf-c-compiler, "
+        "libprotobuf-c-dev, libisal-dev), configure and build again, or leave it out");
   ADAMIX_RETURN_IF (check_route_options (c, options));
   if (has_router (c) && !c->allow_router_merge && adamix_options_source (options, "merge") == ADAMIX_SOURCE_DEFAULT)
     c->merge = "none";

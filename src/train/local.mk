@@ -22,5 +22,6 @@ libadamix_la_SOURCES += \
   %D%/scaling.c \
   %D%/schedule.c \
   %D%/setup.c \
+  %D%/tensorboard.c \
   %D%/step.c \
   %D%/train_private.h

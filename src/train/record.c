@@ -11,9 +11,10 @@
 #endif
 
 /* Options that change neither the numbers nor the order in which they come. */
-static const char *const free_options[] = { "model",     "data",   "output",     "train-file", "dev-file",
-                                            "test-file", "resume", "force",      "threads",    "activation-memory",
-                                            "log-every", "keep",   "save-every", "config",     "recipe" };
+static const char *const free_options[] = { "model",      "data",   "output",     "train-file", "dev-file",
+                                            "test-file",  "resume", "force",      "threads",    "activation-memory",
+                                            "log-every",  "keep",   "save-every", "config",     "recipe",
+                                            "tensorboard" };
 
 json_t *
 adamix_record_fixed_options (const adamix_options *options)

@@ -30,9 +30,9 @@ put_routes (const adamix_run *run, const adamix_step_result *r, json_t **line)
 }
 
 static adamix_err
-log_step (adamix_run *run, int64_t step, const adamix_step_result *r)
+log_step (adamix_run *run, int64_t step, const adamix_step_result *r, const adamix_evaluation *dev)
 {
-  if (!run->metrics || (step + 1) % run->config->log_every != 0) return ADAMIX_OK;
+  if (!run->metrics || ((step + 1) % run->config->log_every != 0 && !dev->examples)) return ADAMIX_OK;
   double epoch = (double) (step + 1) / (double) run->plan.steps_per_epoch;
   json_t *line = json_pack ("{s:I}", "step", (json_int_t) step + 1);
   put (&line, "epoch", epoch);
@@ -42,14 +42,16 @@ log_step (adamix_run *run, int64_t step, const adamix_step_result *r)
   put_routes (run, r, &line);
   put (&line, "lr", r->lr);
   put (&line, "grad_norm", r->norm);
+  if (dev->examples) adamix_evaluation_put (&line, adamix_split_of (ADAMIX_SPLIT_DEV)->key, dev);
   put (&line, "seconds", r->seconds);
   put (&line, "tokens_per_second", (double) r->tokens / r->seconds);
   if (!line) return adamix_err_set (ADAMIX_ENOMEM, "no memory for a line of metrics");
   enum { DIGITS = 17 };
   bool written = !ADAMIX_FAULT (stream_write) && json_dumpf (line, run->metrics, JSON_REAL_PRECISION (DIGITS)) == 0 &&
                  fputc ('\n', run->metrics) != EOF && fflush (run->metrics) == 0;
+  adamix_err err = written && run->events ? adamix_tensorboard_write (run->events, line) : ADAMIX_OK;
   json_decref (line);
-  if (written) return ADAMIX_OK;
+  if (written) return err;
   return adamix_err_set (ADAMIX_EIO, "cannot write %s/%s: %s", run->config->output, FILE_METRICS, strerror (errno));
 }
 
@@ -78,18 +80,17 @@ count_step (adamix_run *run, int64_t step, const adamix_step_result *r)
 /* ---- evaluation on the dev file, and the best step ---- */
 
 static adamix_err
-evaluate_dev (adamix_run *run)
+evaluate_dev (adamix_run *run, adamix_evaluation *dev)
 {
-  adamix_evaluation dev;
   const adamix_inference_route merged = adamix_inference_own (&run->merged);
   adamix_snapshot *s = &run->snapshot;
   ADAMIX_RETURN_IF (adamix_run_gather_values (run));
   ADAMIX_RETURN_IF (adamix_run_merge_for_now (run));
   ADAMIX_RETURN_IF (adamix_evaluate (run->args->world, &run->inference, &run->data[ADAMIX_SPLIT_DEV], run->task.metrics,
-                                     &merged, &dev, NULL));
-  double value = adamix_evaluation_value (&dev, run->task.metric);
+                                     &merged, dev, NULL));
+  double value = adamix_evaluation_value (dev, run->task.metric);
   adamix_log_info (run->args->log, "step %lld: dev %s %.4f, loss %.4f", (long long) s->step, run->task.metric, value,
-                   dev.loss);
+                   dev->loss);
   bool better = isfinite (value) && (s->best_step == 0 || value > s->best_value);
   if (!better || !s->best) return ADAMIX_OK;
   s->best_step = s->step;
@@ -140,7 +141,6 @@ train (adamix_run *run, adamix_progress *bar)
     adamix_step_result result;
     ADAMIX_RETURN_IF (adamix_run_step (run, step, &result));
     count_step (run, step, &result);
-    run->deferred = log_step (run, step, &result);
     /* Not before: the first step need not wait for the hash of the model. */
     if (step == 0 && run->args->world->rank == 0 && !run->deferred) run->deferred = adamix_run_record (run);
     show_step (bar, step, &result);
@@ -149,8 +149,11 @@ train (adamix_run *run, adamix_progress *bar)
     const bool evaluate =
         run->data[ADAMIX_SPLIT_DEV].examples && (due (done, eval_period) || (last && run->snapshot.best));
     const bool checkpoint = due (done, save_period) || stop;
-    if (evaluate || checkpoint || last) ADAMIX_RETURN_IF (adamix_comm_agree (run->args->world, run->deferred));
-    if (evaluate) ADAMIX_RETURN_IF (evaluate_dev (run));
+    adamix_evaluation dev = { 0 };
+    if (evaluate) ADAMIX_RETURN_IF (adamix_comm_agree (run->args->world, run->deferred));
+    if (evaluate) ADAMIX_RETURN_IF (evaluate_dev (run, &dev));
+    if (!run->deferred) run->deferred = log_step (run, step, &result, &dev);
+    if (checkpoint || last) ADAMIX_RETURN_IF (adamix_comm_agree (run->args->world, run->deferred));
     if (checkpoint) ADAMIX_RETURN_IF (save (run));
     if (stop)
       return adamix_err_set (ADAMIX_ESTOPPED,

@@ -70,7 +70,8 @@ typedef struct adamix_run {
   adamix_inference inference;  /* of merged */
   adamix_snapshot snapshot;
   int lock;            /* of the run's folder: rank 0; -1: none */
-  FILE *metrics;       /* rank 0 */
+  FILE *metrics;         /* rank 0 */
+  adamix_events *events; /* rank 0, with --tensorboard */
   adamix_err deferred; /* a failure of this rank between two steps: the next exchange tells all */
   double wait_seconds, comm_seconds, step_seconds; /* this process, training steps only */
   double startup_seconds;                          /* this process, from its start to its first step */
@@ -162,6 +163,11 @@ adamix_err adamix_samples_open (adamix_samples *out, const adamix_run *run);
 void adamix_samples_close (adamix_samples *samples);
 /* What their buffers will have; 0 where run->merge reads none.  Local. */
 adamix_err adamix_samples_measure (size_t *bytes, const adamix_run *run);
+
+/* tensorboard.c: RUN/tensorboard, with what metrics.jsonl holds already.  Local: one rank does it. */
+adamix_err adamix_tensorboard_open (adamix_events **out, const char *run, FILE *metrics);
+/* The numbers of a line of metrics.jsonl.  Local. */
+adamix_err adamix_tensorboard_write (adamix_events *events, json_t *line);
 
 /* finish.c: a module of this run into a folder, as of step `step`.  Local: one rank does it. */
 adamix_err adamix_run_write_module (const adamix_run *run, const char *folder, const char *file,

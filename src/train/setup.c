@@ -344,7 +344,9 @@ static adamix_err
 open_files (adamix_run *run)
 {
   if (run->snapshot.step > 0) ADAMIX_RETURN_IF (adamix_run_record (run));
-  return adamix_metrics_open (&run->metrics, run->config->output, run->snapshot.step);
+  ADAMIX_RETURN_IF (adamix_metrics_open (&run->metrics, run->config->output, run->snapshot.step));
+  return run->config->tensorboard ? adamix_tensorboard_open (&run->events, run->config->output, run->metrics)
+                                  : ADAMIX_OK;
 }
 
 static adamix_err
@@ -485,6 +487,7 @@ done:
 void
 adamix_run_close (adamix_run *run)
 {
+  adamix_events_close (run->events);
   if (run->metrics) fclose (run->metrics);
   adamix_lock_release (run->lock);
   free (run->snapshot.steps);

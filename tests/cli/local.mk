@@ -21,6 +21,7 @@ cli_tests = \
   %D%/routes.sh \
   %D%/startup.sh \
   %D%/tasks.sh \
+  %D%/tensorboard.sh \
   %D%/text.sh \
   %D%/train.sh \
   %D%/trajectory.sh \

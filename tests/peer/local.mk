@@ -1,7 +1,7 @@
 # tests/peer: side by side with PyTorch, transformers, tokenizers and scikit-learn.  `make check-peer` runs them in a
 # virtual environment of its own; `make check` needs no Python.
-PEER_TESTS = %D%/test_gradients.py %D%/test_hidden.py %D%/test_metrics.py %D%/test_tasks.py %D%/test_tokens.py \
-  %D%/test_trajectory.py
+PEER_TESTS = %D%/test_gradients.py %D%/test_hidden.py %D%/test_metrics.py %D%/test_tasks.py \
+  %D%/test_tensorboard.py %D%/test_tokens.py %D%/test_trajectory.py
 peer_programs = tests/peer/dump_model tests/peer/encode_records
 tests_peer_dump_model_SOURCES = %D%/dump_model.c
 tests_peer_dump_model_LDADD = libadamix.la $(JANSSON_LIBS) $(MPI_LIBS) -lm
