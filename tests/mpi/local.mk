@@ -44,6 +44,7 @@ if HAVE_SCALAPACK
 check_PROGRAMS += tests/mpi/merge/test_regmean
 TESTS += tests/mpi/merge/test_regmean
 endif
+EXTRA_DIST += %D%/merge/draw.h
 tests_mpi_merge_test_regmean_SOURCES = %D%/merge/test_regmean.c
 tests_mpi_merge_test_regmean_CPPFLAGS = $(mpi_CPPFLAGS) -I$(top_srcdir)/tests/unit
 tests_mpi_merge_test_regmean_LDADD = $(mpi_LDADD) $(SCALAPACK_LIBS) $(BLAS_LIBS)

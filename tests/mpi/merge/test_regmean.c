@@ -4,18 +4,10 @@
 #include <float.h>
 #include <math.h>
 
-#include "comm/expect.h"
+#include "merge/draw.h"
 #include "merge/merge_private.h"
 
 void dgesv_ (const int *n, const int *m, double *a, const int *lda, int *pivot, double *b, const int *ldb, int *info);
-
-static double *
-allocate (int64_t count)
-{
-  double *out;
-  must (ADAMIX_ALLOC (out, count));
-  return out;
-}
 
 /* By LU factors: rows of b are right-hand sides. */
 static void
@@ -30,16 +22,6 @@ solve_whole (int64_t n, int64_t m, const double *a, double *b)
   expect (info == 0, "%d", info);
   free (pivot);
   free (copy);
-}
-
-static void
-draw (uint32_t key, int64_t count, double *out)
-{
-  float *value;
-  must (ADAMIX_ALLOC (value, count));
-  adamix_rng_normal (adamix_rng_stream (2, ADAMIX_RNG_DATA), key, 0, count, 1, value);
-  for (int64_t i = 0; i < count; i++) out[i] = value[i];
-  free (value);
 }
 
 /* A = X^T X / rows with twice as many rows as columns, what is off the diagonal times 0.9: a condition of about 30. */
