@@ -206,9 +206,10 @@ adamix_train_config_recall (adamix_options *options, const char *run)
     free (text);
     text = NULL;
     ADAMIX_TRY (option_text (value, &text));
-    /* What nobody gave then is not given now: some options may not stand beside others. */
+    /* What nobody gave then is not given now: some options may not stand beside others.  The default of share is the
+     * method's, so that the table's may well have been given. */
     const char *fallback = adamix_options_value (options, name);
-    if (fallback && strcmp (fallback, text) == 0) continue;
+    if (fallback && strcmp (fallback, text) == 0 && strcmp (name, "share") != 0) continue;
     err = adamix_options_set (options, name, text, ADAMIX_SOURCE_FILE);
     if (err) {
       adamix_err_prefix (err, "%s", path);
