@@ -35,7 +35,9 @@ typedef struct adamix_merge_args {
   double alpha;               /* of regmean, 0 to 1 */
   uint64_t seed;              /* of what dare drops */
   adamix_scorer *scorer;      /* for methods that read samples; else NULL */
+  adamix_comm *comm;          /* of all ranks, for svd; borrowed */
   double *chosen;             /* [M] gets the weights that a soup chose, of sum 1; NULL: nobody asks */
+  double *kept;               /* gets the share that svd kept of the Frobenius norm over all sites; NULL: nobody asks */
 } adamix_merge_args;
 
 /* What a method reads beside the experts: a set of bits. */
@@ -54,12 +56,13 @@ typedef struct adamix_merge_method {
   const char *name;
   const char *help;
   unsigned reads;    /* adamix_merge_reads */
+  bool lora;         /* it merges the products B A, so it takes LoRA alone */
   double density;    /* its own; 0: it keeps all */
   const char *lacks; /* the library that this build lacks for it; NULL: it has all */
   /* Of the module that a bank of `shape` merges into: one expert, nothing shared; by none that of the bank. */
   adamix_bank_shape (*shape) (const adamix_bank_shape *shape);
-  /* merged has that shape.  Where it reads samples: Collective over args->scorer->comm, the same bits on every rank.
-   * Errors: ESHAPE; those of the scorer. */
+  /* merged has that shape.  Where it reads samples: Collective over args->scorer->comm; svd: over args->comm; the same bits on
+   * every rank.  Errors: ESHAPE; those of the scorer; ENUMERIC, ENOMEM. */
   adamix_err (*merge) (const adamix_merge_args *args, adamix_bank *merged);
 } adamix_merge_method;
 
@@ -74,6 +77,10 @@ typedef struct adamix_merge_method {
  *              each other, bottleneck C R, and C times the mean Up over C.  With a shared Down that is average.
  *              Of LoRA the exact mean of the products, B' A' = 1/M sum_j B_j A_j, of rank M R; with a shared factor that is
  *              average (which else is the mean of all B_k A_j, that of routes with independent A and B).
+ *   svd        of LoRA, what is nearest to the mean of the products among all modules of rank R (in the Frobenius norm):
+ *              1/M sum_j B_j A_j = U S V^T, B' = U sqrt (S), A' = sqrt (S) V^T of the R largest singular values, so that both
+ *              factors are of one size; of each column of U the largest entry is positive.  With a shared factor, or one
+ *              expert, the mean is of rank R itself: that is average.
  * On samples, their mean task loss L (W) as the score of a module W; expert j is expert j in every layer:
  *   greedy-soup   experts in the order of their own L; each joins the average unless L of the average gets worse
  *   learned-soup  weighted by the w_j >= 0, sum_j w_j = 1, that lessen L (sum_j w_j W_j), by exponentiated gradients

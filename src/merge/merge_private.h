@@ -50,6 +50,31 @@ adamix_err adamix_merge_fisher (const adamix_merge_args *args, adamix_bank *merg
  * singular A, EUNSUPPORTED in a build without ScaLAPACK. */
 adamix_err adamix_merge_solve (adamix_comm *comm, int64_t n, int64_t m, const double *a, double *b);
 adamix_err adamix_merge_regmean (const adamix_merge_args *args, adamix_bank *merged);
+
+/* [rows, columns], row by row; owned. */
+typedef struct adamix_matrix {
+  int64_t rows, columns;
+  double *value;
+} adamix_matrix;
+adamix_err adamix_matrix_create (adamix_matrix *out, int64_t rows, int64_t columns);
+void adamix_matrix_destroy (adamix_matrix *matrix);
+
+/* X [m,n] = U diag (s) V^T with `count` singular values: U [m,count] and V [n,count] have orthonormal columns. */
+typedef struct adamix_svd {
+  int64_t count;
+  adamix_matrix u, vt;
+  double *s; /* [count] descending */
+} adamix_svd;
+/* Of A, whole on every rank as is the result, count = min (m,n).  Block-cyclic over a grid of all ranks; by LAPACK in a process
+ * without MPI.  What comes out is multiplied and compared with A.  Collective over comm.  Errors: ENUMERIC if they differ,
+ * ENOMEM, EUNSUPPORTED in a build without ScaLAPACK; destroy *out then too. */
+adamix_err adamix_merge_decompose (adamix_comm *comm, const adamix_matrix *a, adamix_svd *out);
+/* The same of a product B [m,k] A [k,n] with count = min (m,k,n), by two decompositions of matrices as large as its factors:
+ * B = Q diag (t) P^T, and that of diag (t) P^T A. */
+adamix_err adamix_merge_decompose_product (adamix_comm *comm, const adamix_matrix *b, const adamix_matrix *a,
+                                           adamix_svd *out);
+void adamix_svd_destroy (adamix_svd *svd);
+adamix_err adamix_merge_svd (const adamix_merge_args *args, adamix_bank *merged);
 adamix_bank_shape adamix_merge_concat_shape (const adamix_bank_shape *shape);
 
 #endif

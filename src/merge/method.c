@@ -7,9 +7,9 @@
 #endif
 
 #ifdef HAVE_SCALAPACK
-#define REGMEAN_LACKS NULL
+#define SCALAPACK_LACKS NULL
 #else
-#define REGMEAN_LACKS "ScaLAPACK"
+#define SCALAPACK_LACKS "ScaLAPACK"
 #endif
 
 static const adamix_merge_method methods[] = {
@@ -38,6 +38,12 @@ static const adamix_merge_method methods[] = {
     .help = "the mean of the modules' outputs, in a wider module",
     .shape = adamix_merge_concat_shape,
     .merge = adamix_merge_concat },
+  { .name = "svd",
+    .help = "lora: the mean of the products B A, cut to rank R",
+    .lora = true,
+    .lacks = SCALAPACK_LACKS,
+    .shape = adamix_merge_shape,
+    .merge = adamix_merge_svd },
   { .name = "greedy-soup",
     .help = "the mean of those experts that do not make it worse on samples",
     .reads = ADAMIX_MERGE_SAMPLES | ADAMIX_MERGE_UNSEEN,
@@ -56,7 +62,7 @@ static const adamix_merge_method methods[] = {
   { .name = "regmean",
     .help = "RegMean: what is nearest to all experts' outputs on samples",
     .reads = ADAMIX_MERGE_SAMPLES | ADAMIX_MERGE_ALPHA,
-    .lacks = REGMEAN_LACKS,
+    .lacks = SCALAPACK_LACKS,
     .shape = adamix_merge_shape,
     .merge = adamix_merge_regmean },
   { .name = "ema",

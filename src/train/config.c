@@ -61,7 +61,7 @@ static const adamix_method methods[] = {
 };
 
 #define METHOD_NAMES "adamix|adamix-lora|adapter|houlsby|pfeiffer|lora|bitfit|head|full"
-#define MERGE_NAMES  "average|weighted|ties|dare|concat|greedy-soup|learned-soup|fisher|regmean|ema|none"
+#define MERGE_NAMES  "average|weighted|ties|dare|concat|svd|greedy-soup|learned-soup|fisher|regmean|ema|none"
 #define ROUTE_NAMES  "stochastic|stochastic-sentence|stochastic-token|fixed|round-robin|hash|balanced|switch|soft"
 
 /* "|kl|kl-forward|..." less its first character. */
@@ -441,6 +441,11 @@ check_merge (const adamix_train_config *c, const adamix_options *options)
                            "--merge %s needs a run that keeps a moving average: train with --ema DECAY, "
                            "e.g. 0.99",
                            c->merge);
+  if (method->lora && adamix_method_find (c->method)->bottleneck)
+    return adamix_err_set (ADAMIX_EUSAGE,
+                           "--merge %s cuts products of two matrices, but the bottlenecks of --method %s have an "
+                           "activation between them; choose another merge, such as concat, or --method adamix-lora",
+                           c->merge, c->method);
   if (method->lacks)
     return adamix_err_set (ADAMIX_EUNSUPPORTED,
                            "--merge %s needs %s, which this build lacks: install it, configure and "

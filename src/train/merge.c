@@ -41,8 +41,9 @@ tell_weights (adamix_log *log, const char *method, const double *weight, int64_t
   if (whole > 0) adamix_log_info (log, "%s: the weights of the experts are%s", method, list);
 }
 
+/* kept: NULL, or gets what svd kept. */
 static adamix_err
-merge_by (adamix_run *run, const adamix_merge_method *method)
+merge_by (adamix_run *run, const adamix_merge_method *method, double *kept)
 {
   adamix_err err = ADAMIX_OK;
   adamix_samples samples = { 0 };
@@ -56,7 +57,9 @@ merge_by (adamix_run *run, const adamix_merge_method *method)
                              .weight = run->merge_weight,
                              .density = c->merge_density > 0 ? c->merge_density : method->density,
                              .alpha = c->merge_alpha,
-                             .seed = (uint64_t) c->seed };
+                             .seed = (uint64_t) c->seed,
+                             .comm = run->args->world,
+                             .kept = kept };
   if (method->reads & ADAMIX_MERGE_SAMPLES) {
     ADAMIX_TRY (adamix_comm_agree (run->args->world, adamix_samples_open (&samples, run)));
     args.scorer = &samples.scorer;
@@ -74,19 +77,24 @@ done:
 adamix_err
 adamix_run_merge (adamix_run *run)
 {
+  double kept = -1;
   if (run->all.bank && run->merge->reads & ADAMIX_MERGE_UNSEEN && !run->held.examples)
     adamix_log_warn (run->args->log,
                      "--merge %s: the run held nothing out, so the samples are some that the experts were trained on; "
                      "train with --hold-out",
                      run->merge->name);
-  return merge_by (run, run->merge);
+  ADAMIX_RETURN_IF (merge_by (run, run->merge, &kept));
+  if (kept >= 0)
+    adamix_log_info (run->args->log, "%s: rank %lld keeps %.4f of the Frobenius norm of the mean product",
+                     run->merge->name, (long long) run->shape.bottleneck, kept);
+  return ADAMIX_OK;
 }
 
 adamix_err
 adamix_run_merge_for_now (adamix_run *run)
 {
   const bool reads = run->merge->reads & ADAMIX_MERGE_SAMPLES;
-  return merge_by (run, reads ? adamix_merge_method_find ("average") : run->merge);
+  return merge_by (run, reads ? adamix_merge_method_find ("average") : run->merge, NULL);
 }
 
 /* ---- a finished run ---- */
@@ -245,6 +253,7 @@ is_wanted (const merging *m, const adamix_merge_method *method)
   const adamix_train_config *c = m->run.config;
   if (strcmp (m->args->method, ADAMIX_MERGE_ALL) != 0) return strcmp (m->args->method, method->name) == 0;
   return !method->lacks && adamix_train_config_merges (c, method) &&
+         (!method->lora || m->run.shape.kind == ADAMIX_LORA) &&
          (!(method->reads & ADAMIX_MERGE_WEIGHTS) || c->merge_weights) &&
          (!(method->reads & ADAMIX_MERGE_EMA) || c->ema > 0);
 }

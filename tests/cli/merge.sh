@@ -118,6 +118,39 @@ run merge --run "$scratch/run" --output "$scratch/all/ties" --force
 expect_exit 0 "--force"
 expect "--force: the other module" cmp "$scratch/all/ties/adapter.safetensors" "$scratch/all/average/adapter.safetensors"
 
+# ---- products of LoRA ----
+if has_scalapack; then
+  for share in none down; do
+    run train "${common[@]}" --method adamix-lora --rank 4 --share $share --merge svd --output "$scratch/lora-$share"
+    expect_exit 0 "train --merge svd, share $share"
+    run merge --run "$scratch/lora-$share" --merge svd --threads 1 --output "$scratch/again/svd-$share"
+    expect_exit 0 "svd, share $share"
+    expect_stderr "svd: rank 4 keeps [01]\.[0-9]* of the Frobenius norm" "svd, share $share"
+    expect "svd, share $share: the module of train --merge" \
+      cmp "$scratch/lora-$share/merged/adapter.safetensors" "$scratch/again/svd-$share/adapter.safetensors"
+    run eval --model "$tiny" --adapter "$scratch/again/svd-$share" --file "$scratch/dev.tsv" --output "$scratch/svd.json"
+    loss=$(printf %.4f "$(field "$scratch/svd.json" eval_loss)")
+    run_ranks 3 merge --run "$scratch/lora-$share" --merge all --threads 1 --output "$scratch/all-$share"
+    expect_exit 0 "all of LoRA on three ranks, share $share"
+    expect_stdout "^svd .* $loss .* $((3 * 2 * 2 * 4 * 32)) " "all of LoRA on three ranks, share $share: the loss of eval"
+    expect_file "$scratch/all-$share/svd/adapter.safetensors"
+  done
+  for factor in svd concat; do
+    expect "$factor of a shared factor is average" \
+      cmp "$scratch/all-down/$factor/adapter.safetensors" "$scratch/all-down/average/adapter.safetensors"
+  done
+  run train "${base[@]}" --max-steps 2 --method lora --output "$scratch/lora"
+  run merge --run "$scratch/lora" --merge svd --threads 1 --output "$scratch/again/lora"
+  expect_exit 0 "svd of a run of one module"
+  expect "svd of one module is that module" cmp "$scratch/again/lora/adapter.safetensors" "$scratch/lora/merged/adapter.safetensors"
+fi
+expect "all of bottlenecks leaves svd out" [ ! -e "$scratch/all/svd" ]
+run merge --run "$scratch/run" --merge svd --output "$scratch/bad"
+expect_exit 2 "svd of bottlenecks"
+expect_stderr "merge svd cuts products .* of --method adamix have an activation" "svd of bottlenecks"
+expect_one_message "svd of bottlenecks"
+expect_no_file "$scratch/bad"
+
 # ---- refusals ----
 run merge --run "$scratch/run" --merge soup
 expect_exit 2 "an unknown method"

@@ -34,6 +34,45 @@ expect "methods give different modules" \
 width=$((3 * (2 * 24 * 32 + 24 + 32)))
 expect "concat is as wide as its experts together" [ "$(field "$scratch/concat/all_results.json" merged_parameters)" -eq $width ]
 
+# ---- products of LoRA ----
+lora=("${common[@]}" --method adamix-lora --rank 4 --lora-dropout 0)
+if has_scalapack; then
+  for share in none down; do
+    run train "${lora[@]}" --share $share --merge svd --output "$scratch/svd-$share"
+    expect_exit 0 "svd, share $share"
+    kept=$(sed -n 's/.*svd: rank 4 keeps \([0-9.]*\) of the Frobenius norm.*/\1/p' "$scratch/err")
+    run_ranks 2 train "${lora[@]}" --share $share --merge svd --placement replicated --output "$scratch/svd-$share-2"
+    expect_exit 0 "svd on two ranks, share $share"
+    for run in "svd-$share" "svd-$share-2"; do
+      run eval --model "$tiny" --adapter "$scratch/$run" --file "$scratch/dev.tsv" --output "$scratch/$run.json"
+      expect_exit 0 "eval of $run"
+      expect "$run: eval gives what the run gave" close "$(field "$scratch/$run.json" eval_loss)" \
+        "$(field "$scratch/$run/all_results.json" eval_loss)" 1e-5
+    done
+    expect "svd, share $share: two ranks are one" \
+      close "$(field "$scratch/svd-$share-2.json" eval_loss)" "$(field "$scratch/svd-$share.json" eval_loss)" 1e-4
+    width=$((3 * 2 * 2 * 4 * 32))
+    expect "svd, share $share: the module is as large as an expert" \
+      [ "$(field "$scratch/svd-$share/all_results.json" merged_parameters)" -eq $width ]
+    if [ $share = none ]; then
+      expect "svd: what it keeps is less than all, $kept" awk -v kept="$kept" 'BEGIN { exit !(kept > 0 && kept < 1) }'
+    else
+      expect "svd, share $share: it keeps all" [ "$kept" = 1.0000 ]
+    fi
+  done
+else
+  run train "${lora[@]}" --merge svd --output "$scratch/bad"
+  expect_exit 1 "svd without ScaLAPACK"
+  expect_stderr "svd needs ScaLAPACK, which this build lacks" "svd without ScaLAPACK"
+fi
+for method in adamix adapter houlsby; do
+  run train "${common[@]}" --method $method --merge svd --output "$scratch/bad"
+  expect_exit 2 "svd of --method $method"
+  expect_stderr "merge svd cuts products .* of --method $method have an activation" "svd of --method $method"
+  expect_one_message "svd of --method $method"
+done
+expect_no_file "$scratch/bad"
+
 run train "${common[@]}" --merge soup --output "$scratch/bad"
 expect_exit 2 "an unknown method"
 expect_stderr "'soup' is not one of average|.*|concat|" "an unknown method"

@@ -41,10 +41,13 @@ tests_mpi_train_test_rotation_LDADD = $(mpi_LDADD)
 TESTS += tests/mpi/train/test_rotation
 
 if HAVE_SCALAPACK
-check_PROGRAMS += tests/mpi/merge/test_regmean
-TESTS += tests/mpi/merge/test_regmean
+check_PROGRAMS += tests/mpi/merge/test_regmean tests/mpi/merge/test_svd
+TESTS += tests/mpi/merge/test_regmean tests/mpi/merge/test_svd
 endif
 EXTRA_DIST += %D%/merge/draw.h
 tests_mpi_merge_test_regmean_SOURCES = %D%/merge/test_regmean.c
 tests_mpi_merge_test_regmean_CPPFLAGS = $(mpi_CPPFLAGS) -I$(top_srcdir)/tests/unit
 tests_mpi_merge_test_regmean_LDADD = $(mpi_LDADD) $(SCALAPACK_LIBS) $(BLAS_LIBS)
+tests_mpi_merge_test_svd_SOURCES = %D%/merge/test_svd.c
+tests_mpi_merge_test_svd_CPPFLAGS = $(mpi_CPPFLAGS) -I$(top_srcdir)/tests/unit
+tests_mpi_merge_test_svd_LDADD = $(mpi_LDADD) $(SCALAPACK_LIBS) $(BLAS_LIBS)

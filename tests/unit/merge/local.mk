@@ -19,3 +19,9 @@ tests_unit_merge_test_soups_SOURCES = %D%/test_soups.c
 tests_unit_merge_test_soups_CPPFLAGS = $(unit_CPPFLAGS)
 tests_unit_merge_test_soups_LDADD = $(unit_LDADD)
 TESTS += tests/unit/merge/test_soups
+
+check_PROGRAMS += tests/unit/merge/test_svd
+tests_unit_merge_test_svd_SOURCES = %D%/test_svd.c
+tests_unit_merge_test_svd_CPPFLAGS = $(unit_CPPFLAGS)
+tests_unit_merge_test_svd_LDADD = $(unit_LDADD)
+TESTS += tests/unit/merge/test_svd
