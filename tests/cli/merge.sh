@@ -144,7 +144,6 @@ if has_scalapack; then
   expect_exit 0 "svd of a run of one module"
   expect "svd of one module is that module" cmp "$scratch/again/lora/adapter.safetensors" "$scratch/lora/merged/adapter.safetensors"
 fi
-expect "all of bottlenecks leaves svd out" [ ! -e "$scratch/all/svd" ]
 run merge --run "$scratch/run" --merge svd --output "$scratch/bad"
 expect_exit 2 "svd of bottlenecks"
 expect_stderr "merge svd cuts products .* of --method adamix have an activation" "svd of bottlenecks"

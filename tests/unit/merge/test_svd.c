@@ -281,9 +281,9 @@ Test (svd, refuses_what_is_not_finite)
     open_banks (M, R, ADAMIX_SHARE_NONE);
     factor (all.bank, (adamix_projection) p, 3, 1)[7] = p ? NAN : INFINITY;
     cr_expect (try_merge ("svd") == ADAMIX_ENUMERIC);
-    cr_expect (
-        strstr (adamix_err_message (), p ? "layers.1.value.experts.1.lora_B" : "layers.1.value.experts.1.lora_A") != NULL, "%s",
-        adamix_err_message ());
+    cr_expect (strstr (adamix_err_message (),
+                       p ? "layers.1.value.experts.1.lora_B" : "layers.1.value.experts.1.lora_A") != NULL,
+               "%s", adamix_err_message ());
     close_banks ();
   }
 }
