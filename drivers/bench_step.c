@@ -37,7 +37,7 @@ measure (const bench_workload *w, const bench_inputs *inputs, adamix_comm *world
       bench_gemm_measure (world, &inputs->compute, adamix_model_config_of (inputs->model), rows, row, &out->gemm));
   out->flops_per_token = nominal_flops (inputs, t->passes);
   out->reached = out->flops_per_token * t->tokens / t->seconds;
-  for (int i = 0; i < ADAMIX_STAGE_COUNT; i++) out->executed += t->profile.flops[i] / t->seconds;
+  out->executed = adamix_profile_flops (&t->profile) / t->seconds;
   return ADAMIX_OK;
 }
 

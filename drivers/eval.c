@@ -115,6 +115,7 @@ driver_eval (const driver_command *self, int argc, char **argv)
   driver_session session;
   eval_config config = { 0 };
   adamix_options *options = NULL;
+  adamix_profile profile = { 0 };
   evaluator e = { .world = &session.world };
   eval_mode *mode = NULL;
   int64_t count = 0;
@@ -124,6 +125,7 @@ driver_eval (const driver_command *self, int argc, char **argv)
   adamix_log *log = driver_session_log (&session);
   const int threads = config.threads ? (int) config.threads : session.cores;
   ADAMIX_TRY (adamix_compute_agree (&e.compute, e.world, config.gemm, config.precision, config.kernels, threads));
+  e.compute.profile = &profile;
   ADAMIX_TRY (adamix_comm_agree (e.world, eval_open_encoder (&e, &config)));
   ADAMIX_TRY (adamix_comm_agree (e.world, open_all (&e, &config, &mode, &count, log)));
   ADAMIX_TRY (adamix_model_pack_node (e.model, e.world, false));

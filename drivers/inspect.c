@@ -189,6 +189,21 @@ has_modules (const char *run)
   return there;
 }
 
+/* Of what a finished run has to tell, what it has spent. */
+static adamix_err
+inspect_results (const char *path, json_t **out)
+{
+  char *file;
+  json_t *results;
+  ADAMIX_RETURN_IF (adamix_path_join (&file, path, "all_results.json"));
+  const adamix_err err = adamix_json_load (&results, file);
+  free (file);
+  ADAMIX_RETURN_IF (err);
+  put_copy (out, "train_flops", results, "train_flops");
+  json_decref (results);
+  return ADAMIX_OK;
+}
+
 /* A run that is under way, or was cut off, has a checkpoint to go on from and no modules yet. */
 static adamix_err
 inspect_run (const char *path, adamix_log *log, json_t **out)
@@ -196,6 +211,7 @@ inspect_run (const char *path, adamix_log *log, json_t **out)
   adamix_run_state state;
   adamix_err err = adamix_run_state_read (&state, path, log);
   if (!err && has_modules (path)) err = inspect_modules (path, out);
+  if (!err && state.finished) err = inspect_results (path, out);
   adamix_json_put (out, "kind", json_string ("run"));
   adamix_json_put (out, "finished", json_boolean (state.finished));
   adamix_json_put (out, "checkpoint_step", json_integer (state.step));

@@ -291,13 +291,17 @@ typedef enum adamix_stage {
 
 /* A stopwatch with a sum for each stage: each lap gives a stage the time since the lap before, so nothing is left out. */
 typedef struct adamix_profile {
-  double last;                                                   /* when the last lap ended */
-  double seconds[ADAMIX_STAGE_COUNT], flops[ADAMIX_STAGE_COUNT]; /* FLOP of matrix products, as they were executed */
+  double last; /* when the last lap ended */
+  double seconds[ADAMIX_STAGE_COUNT];
+  /* FLOP of matrix products, as they were executed; a multiplication and its addition are two. */
+  double flops[ADAMIX_STAGE_COUNT];
 } adamix_profile;
 
 /* NULL: nothing is measured. */
 void adamix_profile_begin (adamix_profile *profile);
 void adamix_profile_lap (adamix_profile *profile, adamix_stage stage, double flops);
+/* Of all stages, whole numbers, exact up to 2^53; NaN for NULL. */
+double adamix_profile_flops (const adamix_profile *profile);
 
 /* ---- compute ----------------------------------------------------------------------------------------------------- */
 

@@ -251,6 +251,7 @@ typedef struct adamix_evaluation {
   double loss;       /* mean task loss: NLL, or the squared error of a regression */
   double ece, brier; /* expected calibration error, Brier score; NaN for regression */
   double majority;   /* share of the most frequent class; NaN for regression */
+  double flops;      /* of its forward passes, all ranks; NaN where compute has no profile to count them */
   double seconds;
 } adamix_evaluation;
 
@@ -259,7 +260,7 @@ typedef struct adamix_evaluation {
 adamix_err adamix_evaluate (adamix_comm *comm, adamix_inference *inference, const adamix_dataset *dataset,
                             const char *metrics, const adamix_inference_route *route, adamix_evaluation *out,
                             double *log_p);
-/* Add its metrics, "loss", "ece", "brier", "majority" and "samples" to an object, each under the key that `pattern` makes of it
+/* Add its metrics, "loss", "ece", "brier", "majority", "samples" and "flops_per_sample" to an object, each under the key that `pattern` makes of it
  * (adamix_split_row).  Without memory *json becomes NULL, as by adamix_json_put. */
 void adamix_evaluation_put (json_t **json, const char *pattern, const adamix_evaluation *evaluation);
 /* By name; NaN if it was not computed. */

@@ -69,9 +69,11 @@ adamix_embeddings_forward (const adamix_model *model, adamix_workspace *workspac
   number_positions (model, args->batch, workspace->position);
   embed (model, workspace, args, embedded);
   if (embedded == y) return ADAMIX_OK;
-  return adamix_linear_forward (adamix_model_linear (model, ADAMIX_OUTSIDE, ADAMIX_LINEAR_PROJECTION),
-                                adamix_view_of (embedded, rows, model->config.embedding),
-                                adamix_view_of (y, rows, model->config.hidden), NULL);
+  int64_t H = model->config.hidden, E = model->config.embedding;
+  ADAMIX_RETURN_IF (adamix_linear_forward (adamix_model_linear (model, ADAMIX_OUTSIDE, ADAMIX_LINEAR_PROJECTION),
+                                           adamix_view_of (embedded, rows, E), adamix_view_of (y, rows, H), NULL));
+  adamix_linear_lap (model, ADAMIX_LINEAR_PROJECTION, rows, E, H);
+  return ADAMIX_OK;
 }
 
 /* ---- backward ---------------------------------------------------------------------------------------------------------- */
@@ -88,8 +90,10 @@ project_backward (const adamix_model *model, adamix_workspace *workspace, int64_
   *d = workspace->dembedded;
   ADAMIX_RETURN_IF (adamix_linear_gradients (model, ADAMIX_OUTSIDE, ADAMIX_LINEAR_PROJECTION, dy,
                                              adamix_view_of (workspace->embedded, rows, E)));
-  return adamix_linear_backward_input (adamix_model_linear (model, ADAMIX_OUTSIDE, ADAMIX_LINEAR_PROJECTION), dy,
-                                       adamix_view_of (*d, rows, E), NULL);
+  ADAMIX_RETURN_IF (adamix_linear_backward_input (adamix_model_linear (model, ADAMIX_OUTSIDE, ADAMIX_LINEAR_PROJECTION),
+                                                  dy, adamix_view_of (*d, rows, E), NULL));
+  adamix_linear_lap (model, ADAMIX_LINEAR_PROJECTION, rows, E, H);
+  return ADAMIX_OK;
 }
 
 /* The passes share what was embedded: their gradients, each through its own mask, meet in the rows of pass 0. */

@@ -147,6 +147,14 @@ adamix_head_initialise (adamix_head *head, uint64_t seed)
   if (head->own_dense) initialise_linear (head, &head->dense, 1, seed);
 }
 
+/* After a product of n rows with the head's own weights [outputs, H], as of adamix_linear_lap. */
+static void
+lap (const adamix_head *head, int64_t n, int64_t outputs)
+{
+  adamix_profile_lap (head->compute->profile, ADAMIX_STAGE_HEAD,
+                      2 * (double) (n * head->model->config.hidden * outputs));
+}
+
 /* y [n, outputs] = x [n, H] W^T + b */
 static adamix_err
 own_forward (const adamix_head *head, const own_linear *linear, int64_t n, const float *x, float *y)
@@ -166,7 +174,9 @@ own_forward (const adamix_head *head, const own_linear *linear, int64_t n, const
                                   .beta = 1,
                                   .c = y,
                                   .ldc = K };
-  return adamix_gemm (head->compute->gemm, &gemm);
+  ADAMIX_RETURN_IF (adamix_gemm (head->compute->gemm, &gemm));
+  lap (head, n, K);
+  return ADAMIX_OK;
 }
 
 /* dW += dy^T x, db += column sums of dy; dx [n, H] = dy W unless it is NULL. */
@@ -178,6 +188,7 @@ own_backward (const adamix_head *head, const own_linear *linear, adamix_view dy,
   adamix_param *weight = &head->params->row[linear->weight_row], *bias = &head->params->row[linear->bias_row];
   *weight->touched = *bias->touched = 1;
   ADAMIX_RETURN_IF (adamix_linear_backward_weight (gemm, dy, adamix_view_of (x, dy.rows, H), weight->grad, bias->grad));
+  lap (head, dy.rows, linear->outputs);
   if (!dx) return ADAMIX_OK;
   const adamix_gemm_args args = { .m = dy.rows,
                                   .n = H,
@@ -189,7 +200,9 @@ own_backward (const adamix_head *head, const own_linear *linear, adamix_view dy,
                                   .ldb = H,
                                   .c = dx,
                                   .ldc = H };
-  return adamix_gemm (gemm, &args);
+  ADAMIX_RETURN_IF (adamix_gemm (gemm, &args));
+  lap (head, dy.rows, linear->outputs);
+  return ADAMIX_OK;
 }
 
 /* ---- forward and backward -------------------------------------------------------------------------------------------- */
@@ -244,6 +257,16 @@ pooler_of (const adamix_head *head)
 }
 
 static adamix_err
+apply_pooler (const adamix_head *head, int64_t n)
+{
+  const int64_t H = head->model->config.hidden;
+  ADAMIX_RETURN_IF (adamix_linear_forward (pooler_of (head), adamix_view_of (head->first, n, H),
+                                           adamix_view_of (head->pre, n, H), NULL));
+  adamix_linear_lap (head->model, ADAMIX_LINEAR_POOLER, n, H, H);
+  return ADAMIX_OK;
+}
+
+static adamix_err
 pool_first (const adamix_head *head, const adamix_forward_args *args, adamix_view hidden, int64_t n)
 {
   int64_t H = hidden.cols;
@@ -253,8 +276,7 @@ pool_first (const adamix_head *head, const adamix_forward_args *args, adamix_vie
   if (head->own_dense)
     ADAMIX_RETURN_IF (own_forward (head, &head->dense, n, head->first, head->pre));
   else
-    ADAMIX_RETURN_IF (adamix_linear_forward (pooler_of (head), adamix_view_of (head->first, n, H),
-                                             adamix_view_of (head->pre, n, H), NULL));
+    ADAMIX_RETURN_IF (apply_pooler (head, n));
   head->compute->kernels->activate[head->row.activation](n * H, head->pre, head->pooled);
   return ADAMIX_OK;
 }
@@ -296,7 +318,10 @@ dense_backward (const adamix_head *head, adamix_view d, float *dfirst)
   if (head->own_dense) return own_backward (head, &head->dense, d, head->first, dfirst);
   ADAMIX_RETURN_IF (adamix_linear_gradients (head->model, ADAMIX_OUTSIDE, ADAMIX_LINEAR_POOLER, d,
                                              adamix_view_of (head->first, n, H)));
-  return dfirst ? adamix_linear_backward_input (pooler_of (head), d, adamix_view_of (dfirst, n, H), NULL) : ADAMIX_OK;
+  if (!dfirst) return ADAMIX_OK;
+  ADAMIX_RETURN_IF (adamix_linear_backward_input (pooler_of (head), d, adamix_view_of (dfirst, n, H), NULL));
+  adamix_linear_lap (head->model, ADAMIX_LINEAR_POOLER, n, H, H);
+  return ADAMIX_OK;
 }
 
 static adamix_err

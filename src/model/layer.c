@@ -77,12 +77,6 @@ linear_rows (const layer_run *run, adamix_linear_kind kind)
   return kind == ADAMIX_LINEAR_QKV ? run->all : run->rows.count;
 }
 
-static void
-lap (const layer_run *run, adamix_stage stage, double flops)
-{
-  adamix_profile_lap (run->model->compute->profile, stage, flops);
-}
-
 static adamix_err
 linear (const layer_run *run, adamix_linear_kind kind, float *x, int64_t cols, float *y, int64_t outputs)
 {
@@ -90,7 +84,7 @@ linear (const layer_run *run, adamix_linear_kind kind, float *x, int64_t cols, f
   ADAMIX_RETURN_IF (adamix_linear_forward (adamix_model_linear (run->model, run->layer, kind),
                                            adamix_view_of (x, rows, cols), adamix_view_of (y, rows, outputs),
                                            run->workspace->narrow));
-  lap (run, ADAMIX_STAGE_LINEAR, 2 * (double) (rows * cols * outputs));
+  adamix_linear_lap (run->model, kind, rows, cols, outputs);
   return ADAMIX_OK;
 }
 
@@ -105,7 +99,7 @@ linear_backward (const layer_run *run, adamix_linear_kind kind, float *x, int64_
     ADAMIX_RETURN_IF (adamix_linear_gradients (run->model, run->layer, kind, dy_view, adamix_view_of (x, rows, cols)));
   ADAMIX_RETURN_IF (adamix_linear_backward_input (adamix_model_linear (run->model, run->layer, kind), dy_view,
                                                   adamix_view_of (dx, rows, cols), run->workspace->narrow));
-  lap (run, ADAMIX_STAGE_LINEAR, 2 * (double) (rows * cols * outputs));
+  adamix_linear_lap (run->model, kind, rows, cols, outputs);
   return ADAMIX_OK;
 }
 
@@ -117,7 +111,7 @@ activate (const layer_run *run, const float *x, float *y)
   int64_t F = run->F;
 #pragma omp parallel for schedule(static) num_threads(compute->threads)
   for (int64_t r = 0; r < run->rows.count; ++r) compute->kernels->activate[kind](F, x + r * F, y + r * F);
-  lap (run, ADAMIX_STAGE_ACTIVATION, 0);
+  adamix_profile_lap (compute->profile, ADAMIX_STAGE_ACTIVATION, 0);
 }
 
 static void
@@ -129,7 +123,7 @@ activate_backward (const layer_run *run, const float *x, float *dy)
 #pragma omp parallel for schedule(static) num_threads(compute->threads)
   for (int64_t r = 0; r < run->rows.count; ++r)
     compute->kernels->activate_backward[kind](F, x + r * F, dy + r * F, dy + r * F);
-  lap (run, ADAMIX_STAGE_ACTIVATION, 0);
+  adamix_profile_lap (compute->profile, ADAMIX_STAGE_ACTIVATION, 0);
 }
 
 /* ---- forward ----------------------------------------------------------------------------------------------------------- */

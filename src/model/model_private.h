@@ -174,6 +174,10 @@ float *adamix_model_gradient (const adamix_model *model, int64_t layer, adamix_r
 const adamix_linear *adamix_model_linear (const adamix_model *model, int64_t layer, adamix_linear_kind kind);
 /* Is a tensor part of what linear layers are packed from?  Pure. */
 bool adamix_model_packs (adamix_role role);
+/* A lap of the profile behind a product of such a layer's rows [rows,cols] with its W [outputs,cols], of their gradients with W,
+ * or of the gradients with the rows. */
+void adamix_linear_lap (const adamix_model *model, adamix_linear_kind kind, int64_t rows, int64_t cols,
+                        int64_t outputs);
 /* dW += dy^T x, db += column sums of dy for the trainable ones among the blocks of a linear layer. */
 adamix_err adamix_linear_gradients (const adamix_model *model, int64_t layer, adamix_linear_kind kind, adamix_view dy,
                                     adamix_view x);

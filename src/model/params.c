@@ -88,17 +88,19 @@ adamix_model_link (adamix_model *model, adamix_params *params)
 
 /* ---- linear layers --------------------------------------------------------------------------------------------------- */
 
-/* The weights that stand below each other in a linear layer; a bias follows its weight in the list of roles. */
+/* The weights that stand below each other in a linear layer, and whose work it is; a bias follows its weight in the list of
+ * roles. */
 static const struct {
   int blocks;
   adamix_role weight[3];
+  adamix_stage stage; /* not said: frozen linear layers */
 } linear_row[ADAMIX_LINEARS] = {
   [ADAMIX_LINEAR_QKV] = { 3, { ADAMIX_ROLE_QUERY_WEIGHT, ADAMIX_ROLE_KEY_WEIGHT, ADAMIX_ROLE_VALUE_WEIGHT } },
   [ADAMIX_LINEAR_ATTENTION] = { 1, { ADAMIX_ROLE_ATTENTION_WEIGHT } },
   [ADAMIX_LINEAR_INTERMEDIATE] = { 1, { ADAMIX_ROLE_INTERMEDIATE_WEIGHT } },
   [ADAMIX_LINEAR_OUTPUT] = { 1, { ADAMIX_ROLE_OUTPUT_WEIGHT } },
-  [ADAMIX_LINEAR_PROJECTION] = { 1, { ADAMIX_ROLE_PROJECTION_WEIGHT } },
-  [ADAMIX_LINEAR_POOLER] = { 1, { ADAMIX_ROLE_POOLER_WEIGHT } },
+  [ADAMIX_LINEAR_PROJECTION] = { 1, { ADAMIX_ROLE_PROJECTION_WEIGHT }, ADAMIX_STAGE_EMBEDDINGS },
+  [ADAMIX_LINEAR_POOLER] = { 1, { ADAMIX_ROLE_POOLER_WEIGHT }, ADAMIX_STAGE_HEAD },
 };
 
 bool
@@ -288,6 +290,12 @@ adamix_model_linear (const adamix_model *model, int64_t layer, adamix_linear_kin
   return model->linear[(layer + 1) * ADAMIX_LINEARS + kind];
 }
 
+void
+adamix_linear_lap (const adamix_model *model, adamix_linear_kind kind, int64_t rows, int64_t cols, int64_t outputs)
+{
+  adamix_profile_lap (model->compute->profile, linear_row[kind].stage, 2 * (double) (rows * cols * outputs));
+}
+
 adamix_err
 adamix_linear_gradients (const adamix_model *model, int64_t layer, adamix_linear_kind kind, adamix_view dy,
                          adamix_view x)
@@ -299,6 +307,7 @@ adamix_linear_gradients (const adamix_model *model, int64_t layer, adamix_linear
     float *dw = adamix_model_gradient (model, layer, role), *db = adamix_model_gradient (model, layer, role + 1);
     adamix_view block = adamix_view_cols (dy, first, rows);
     if (dw || db) ADAMIX_RETURN_IF (adamix_linear_backward_weight (model->compute->gemm, block, x, dw, db));
+    if (dw) adamix_linear_lap (model, kind, x.rows, x.cols, rows);
     first += rows;
   }
   return ADAMIX_OK;

@@ -1,5 +1,7 @@
 #include <adamix/tensor.h>
 
+#include <math.h>
+
 void
 adamix_profile_begin (adamix_profile *profile)
 {
@@ -14,4 +16,13 @@ adamix_profile_lap (adamix_profile *profile, adamix_stage stage, double flops)
   profile->seconds[stage] += now - profile->last;
   profile->flops[stage] += flops;
   profile->last = now;
+}
+
+double
+adamix_profile_flops (const adamix_profile *profile)
+{
+  double sum = 0;
+  if (!profile) return NAN;
+  for (int s = 0; s < ADAMIX_STAGE_COUNT; s++) sum += profile->flops[s];
+  return sum;
 }

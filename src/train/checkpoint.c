@@ -3,6 +3,7 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -162,12 +163,12 @@ static adamix_err
 write_state (const adamix_snapshot *s, const char *path, const json_t *config, json_t *files)
 {
   adamix_sha256 seal;
-  json_t *json =
-      json_pack ("{s:I, s:o, s:o, s:I, s:I, s:I, s:I, s:o, s:o, s:O}", "step", (json_int_t) s->step, "train_seconds",
-                 adamix_json_number (s->train_seconds), "loss_sum", adamix_json_number (s->loss_sum), "loss_steps",
-                 (json_int_t) s->loss_steps, "timed_tokens", (json_int_t) s->timed_tokens, "timed_examples",
-                 (json_int_t) s->timed_examples, "best_step", (json_int_t) s->best_step, "best_value",
-                 adamix_json_number (s->best_value), "files", files, "config", (json_t *) config);
+  json_t *json = json_pack ("{s:I, s:o, s:o, s:o, s:I, s:I, s:I, s:I, s:o, s:o, s:O}", "step", (json_int_t) s->step,
+                            "train_seconds", adamix_json_number (s->train_seconds), "train_flops",
+                            adamix_json_number (s->flops), "loss_sum", adamix_json_number (s->loss_sum), "loss_steps",
+                            (json_int_t) s->loss_steps, "timed_tokens", (json_int_t) s->timed_tokens, "timed_examples",
+                            (json_int_t) s->timed_examples, "best_step", (json_int_t) s->best_step, "best_value",
+                            adamix_json_number (s->best_value), "files", files, "config", (json_t *) config);
   if (!json) return adamix_err_set (ADAMIX_ENOMEM, "%s: no memory for the state", path);
   adamix_err err = seal_of (json, &seal);
   if (!err) adamix_json_put (&json, SEAL, json_string (seal.hex));
@@ -228,6 +229,8 @@ read_state (adamix_snapshot *s, const char *path, const json_t *config)
     ADAMIX_TRY (adamix_json_integer (json, path, integers[i].key, true, 0, INT64_MAX, integers[i].to));
   ADAMIX_TRY (adamix_json_real (json, path, "train_seconds", true, &s->train_seconds));
   ADAMIX_TRY (adamix_json_real (json, path, "loss_sum", true, &s->loss_sum));
+  s->flops = NAN;
+  ADAMIX_TRY (adamix_json_real (json, path, "train_flops", false, &s->flops));
   ADAMIX_TRY (adamix_json_real (json, path, "best_value", true, &s->best_value));
 done:
   json_decref (json);

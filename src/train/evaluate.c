@@ -64,10 +64,13 @@ adamix_evaluate (adamix_comm *comm, adamix_inference *inference, const adamix_da
   const int64_t outputs = adamix_head_outputs (inference->module->head), n = dataset->examples;
   double *predicted = NULL;
   answers given = { 0 };
-  double start = adamix_clock ();
+  const adamix_profile *profile = inference->compute->profile;
+  const double start = adamix_clock (), flops = adamix_profile_flops (profile);
   *out = (adamix_evaluation){ .examples = n, .majority = adamix_dataset_majority (dataset) };
   ADAMIX_TRY (adamix_comm_agree (comm, ADAMIX_ALLOC (predicted, n * outputs)));
   ADAMIX_TRY (adamix_inference_predict (comm, inference, dataset, route, predicted, NULL));
+  out->flops = adamix_profile_flops (profile) - flops;
+  ADAMIX_TRY (adamix_comm_sum_f64 (comm, &out->flops, 1));
   ADAMIX_TRY (adamix_comm_agree (comm, answer (dataset, predicted, outputs, &given)));
   if (dataset->label)
     score_classes (&(adamix_forecast){ n, outputs, predicted, dataset->label }, out);
@@ -115,4 +118,5 @@ adamix_evaluation_put (json_t **json, const char *pattern, const adamix_evaluati
   put (json, pattern, "brier", adamix_json_number (e->brier));
   put (json, pattern, "majority", adamix_json_number (e->majority));
   put (json, pattern, "samples", json_integer (e->examples));
+  put (json, pattern, "flops_per_sample", adamix_json_number (e->flops / (double) e->examples));
 }

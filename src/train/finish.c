@@ -120,6 +120,7 @@ write_results (const adamix_run *run, const adamix_train_results *r, const machi
   put (&json, "train_runtime", s->train_seconds);
   put (&json, "train_samples_per_second", (double) s->timed_examples / s->train_seconds);
   put (&json, "train_tokens_per_second", r->tokens_per_second);
+  put (&json, "train_flops", s->flops);
   for (adamix_split split = 0; split < ADAMIX_SPLITS; split++)
     if (r->evaluation[split].examples)
       adamix_evaluation_put (&json, adamix_split_of (split)->key, &r->evaluation[split]);
@@ -186,6 +187,7 @@ adamix_run_finish (adamix_run *run, adamix_train_results *r)
   adamix_comm *world = run->args->world;
   machine_use use;
   ADAMIX_RETURN_IF (adamix_run_gather_values (run));
+  ADAMIX_RETURN_IF (adamix_run_gather_flops (run));
   const bool best = s->best && s->best_step > 0;
   if (best) ADAMIX_RETURN_IF (take_best (run));
   r->steps = s->step;

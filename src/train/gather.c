@@ -29,6 +29,16 @@ adamix_run_gather_optimizer (adamix_run *run)
 }
 
 adamix_err
+adamix_run_gather_flops (adamix_run *run)
+{
+  double sum = run->flops;
+  ADAMIX_RETURN_IF (adamix_comm_sum_f64 (run->args->world, &sum, 1));
+  run->snapshot.flops += sum;
+  run->flops = 0;
+  return ADAMIX_OK;
+}
+
+adamix_err
 adamix_run_scatter (adamix_run *run)
 {
   const adamix_params *all = &run->all.params;

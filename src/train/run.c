@@ -118,6 +118,7 @@ save (adamix_run *run)
   ADAMIX_RETURN_IF (adamix_exchange_verify (&run->placement, &run->shared, &run->experts));
   ADAMIX_RETURN_IF (adamix_run_gather_values (run));
   ADAMIX_RETURN_IF (adamix_run_gather_optimizer (run));
+  ADAMIX_RETURN_IF (adamix_run_gather_flops (run));
   adamix_comm *world = run->args->world;
   return adamix_comm_agree (world, world->rank == 0 ? write_checkpoint (run) : ADAMIX_OK);
 }

@@ -74,8 +74,10 @@ typedef struct adamix_run {
   adamix_events *events; /* rank 0, with --tensorboard */
   adamix_err deferred; /* a failure of this rank between two steps: the next exchange tells all */
   double wait_seconds, comm_seconds, step_seconds; /* this process, training steps only */
-  double startup_seconds;                          /* this process, from its start to its first step */
-  int64_t timed_from;                              /* first step whose time counts */
+  adamix_profile profile; /* compute's, unless it brought its own: counts FLOP, those of evaluations too */
+  double flops;           /* of this rank's steps that adamix_run_gather_flops has not yet brought to the snapshot */
+  double startup_seconds; /* this process, from its start to its first step */
+  int64_t timed_from;     /* first step whose time counts */
 } adamix_run;
 
 /* What a step has to tell, the same on every rank. */
@@ -130,6 +132,7 @@ adamix_err adamix_run_step (adamix_run *run, int64_t step, adamix_step_result *o
 /* gather.c: bring the run together on every rank.  Collective over the world. */
 adamix_err adamix_run_gather_values (adamix_run *run);    /* into all.params.values, and ema's */
 adamix_err adamix_run_gather_optimizer (adamix_run *run); /* into the snapshot */
+adamix_err adamix_run_gather_flops (adamix_run *run);     /* those of all ranks' steps, added to the snapshot's */
 /* The reverse: this rank takes what the deal in force makes its own.  Local. */
 adamix_err adamix_run_scatter (adamix_run *run);
 /* Rotation of ownership: if step `step` is made under another deal than the one in force, experts change their groups,

@@ -470,6 +470,7 @@ adamix_run_open (adamix_run *run, const adamix_train_args *args, bool *finished)
   adamix_run_begin (run, args);
   *finished = false;
   ADAMIX_TRY (adamix_compute_agree (&run->compute, world, c->gemm, c->precision, c->kernels, args->threads));
+  run->compute.profile = &run->profile;
   ADAMIX_TRY (adamix_comm_agree (world, adamix_run_open_inputs (run)));
   ADAMIX_TRY (place (run));
   ADAMIX_TRY (prepare_folder (run, finished));

@@ -147,7 +147,7 @@ adamix_step_loss (const adamix_step_result *result)
 adamix_err
 adamix_run_step (adamix_run *run, int64_t step, adamix_step_result *out)
 {
-  const double start = adamix_clock ();
+  const double start = adamix_clock (), flops = adamix_profile_flops (run->compute.profile);
   *out = (adamix_step_result){ .examples = adamix_plan_cut (&run->plan, step) };
   ADAMIX_RETURN_IF (adamix_run_rotate (run, step));
   ADAMIX_RETURN_IF (exchange (run, differentiate_shards (run, step, out->examples), out));
@@ -165,5 +165,6 @@ adamix_run_step (adamix_run *run, int64_t step, adamix_step_result *out)
   if (adamix_run_backbone_trains (run)) ADAMIX_RETURN_IF (adamix_model_repack (run->model));
   out->seconds = adamix_clock () - start;
   run->step_seconds += out->seconds;
+  run->flops += adamix_profile_flops (run->compute.profile) - flops;
   return ADAMIX_OK;
 }

@@ -92,7 +92,8 @@ typedef struct adamix_snapshot {
   int64_t step;                   /* updates done */
   double train_seconds, loss_sum; /* so far */
   int64_t timed_tokens, timed_examples, loss_steps; /* timed: behind the first steps of a process */
-  int64_t best_step;                                /* 0: none yet */
+  double flops;      /* of all steps and ranks; NaN: a checkpoint of an older version did not know */
+  int64_t best_step; /* 0: none yet */
   double best_value;
   adamix_module *best;           /* values of all experts at best_step; NULL without --select best; borrowed */
   adamix_module *ema, *best_ema; /* moving averages of the two; NULL without --ema; borrowed */

@@ -6,6 +6,7 @@ cli_tests = \
   %D%/checkpoint.sh \
   %D%/diversity.sh \
   %D%/encoder.sh \
+  %D%/flops.sh \
   %D%/inference.sh \
   %D%/interrupt.sh \
   %D%/jobs.sh \

@@ -14,7 +14,7 @@ accuracy=$(field "$results" eval_accuracy)
 expect "the task is learnt: accuracy $accuracy" awk -v a="$accuracy" 'BEGIN { exit !(a > 0.9) }'
 expect "the majority class is reported" close "$(field "$results" eval_majority)" 0.6 1e-12
 expect "a line of metrics a step" [ "$(wc -l < "$scratch/run/metrics.jsonl")" -eq 360 ]
-for key in epoch train_loss train_runtime train_samples_per_second train_tokens_per_second eval_loss eval_samples \
+for key in epoch train_loss train_runtime train_samples_per_second train_tokens_per_second train_flops eval_loss eval_samples \
   best_step trainable_parameters merged_parameters head_parameters peak_rss_bytes memory_bytes predicted_memory_bytes \
   activation_bytes comm_fraction wait_fraction world_size; do
   expect "all_results.json has $key" grep -q "\"$key\"" "$results"
