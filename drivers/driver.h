@@ -43,6 +43,17 @@ adamix_err driver_parse (adamix_options **options, const adamix_option *table, i
 /* EUSAGE that names a missing option. */
 adamix_err driver_require (const driver_command *command, const char *option, const char *value);
 
+/* The items of a list "A,B,C"; a text that is the name of a file or folder as it stands is one item, commas and all. */
+typedef struct driver_list {
+  char **item; /* [count] */
+  int64_t count;
+  char *text; /* what the items are parts of */
+} driver_list;
+
+/* Errors: EUSAGE that names the option of an empty item; ENOMEM. */
+adamix_err driver_list_create (driver_list *out, const char *option, const char *text);
+void driver_list_destroy (driver_list *list);
+
 /* Commands that stand for a training without doing it take some options of `adamix train`: copy its rows of these names, for a
  * config that holds an adamix_train_config at `offset`. */
 void driver_train_rows (adamix_option *out, const char *const *names, int count, size_t offset);

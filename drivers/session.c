@@ -144,6 +144,32 @@ driver_require (const driver_command *command, const char *option, const char *v
   return adamix_err_set (ADAMIX_EUSAGE, "--%s is missing; see 'adamix %s --help'", option, command->name);
 }
 
+adamix_err
+driver_list_create (driver_list *out, const char *option, const char *text)
+{
+  const char *const separators = adamix_path_exists (text) ? "" : ",";
+  int64_t most = 1;
+  for (const char *c = text; *c; c++) most += *c == ',';
+  ADAMIX_RETURN_IF (adamix_format (&out->text, "%s", text));
+  ADAMIX_RETURN_IF (ADAMIX_ALLOC (out->item, most));
+  for (char *rest = out->text; rest;) {
+    char *item = strsep (&rest, separators);
+    if (!*item)
+      return adamix_err_set (ADAMIX_EUSAGE, "--%s %s: between two commas stands nothing; give DIR or DIR,DIR,...",
+                             option, text);
+    out->item[out->count++] = item;
+  }
+  return ADAMIX_OK;
+}
+
+void
+driver_list_destroy (driver_list *list)
+{
+  free (list->item);
+  free (list->text);
+  *list = (driver_list){ 0 };
+}
+
 /* ---- files ---- */
 
 adamix_err

@@ -189,6 +189,10 @@ adamix_err adamix_adapter_read_config (adamix_adapter_config *out, const char *f
 /* Locate and read; tensors of the backbone that it holds become the model's, which is not packed yet. */
 adamix_err adamix_adapter_open (adamix_adapter_config *config, adamix_module *module, const char *path, bool experts,
                                 adamix_model *model);
+/* Can modules of two runs, trained apart, answer the same texts together (encoder, kind of task, labels, length of texts) and,
+ * if `alike`, be averaged (method, head, sizes)?  Errors: EUSAGE naming the two and what differs. */
+adamix_err adamix_adapter_compare (const adamix_adapter_config *first, const char *first_path,
+                                   const adamix_adapter_config *other, const char *other_path, bool alike);
 /* Was it trained on this model?  Waits for the model's hash.  Errors: EDATA. */
 adamix_err adamix_adapter_check (const adamix_adapter_config *config, const char *path, adamix_model *model);
 
@@ -242,6 +246,11 @@ adamix_err adamix_inference_run (adamix_inference *inference, const adamix_datas
 adamix_err adamix_inference_predict (adamix_comm *comm, adamix_inference *inference, const adamix_dataset *dataset,
                                      const adamix_inference_route *route, double *log_p, double *entropy);
 
+/* The mean of what several predict, draws or modules: sum [examples, K] takes predictions as above, `one`, of member `member`
+ * (from 0); after the last of `members`, sum becomes their mean, of the probabilities or the scores.  Local. */
+void adamix_ensemble_add (int64_t member, int64_t examples, int64_t outputs, const double *one, double *sum);
+void adamix_ensemble_mean (int64_t members, int64_t examples, int64_t outputs, double *sum);
+
 /* The numbers of one evaluation.  value[i] belongs to the i-th name of the task's `metrics`. */
 #define ADAMIX_EVALUATION_METRICS 4
 typedef struct adamix_evaluation {
@@ -260,8 +269,11 @@ typedef struct adamix_evaluation {
 adamix_err adamix_evaluate (adamix_comm *comm, adamix_inference *inference, const adamix_dataset *dataset,
                             const char *metrics, const adamix_inference_route *route, adamix_evaluation *out,
                             double *log_p);
-/* Add its metrics, "loss", "ece", "brier", "majority", "samples" and "flops_per_sample" to an object, each under the key that `pattern` makes of it
- * (adamix_split_row).  Without memory *json becomes NULL, as by adamix_json_put. */
+/* The same of what was predicted already, without flops (NaN) and seconds.  Local.  Errors: ENOMEM. */
+adamix_err adamix_evaluate_predictions (const adamix_dataset *dataset, int64_t outputs, const char *metrics,
+                                        const double *log_p, adamix_evaluation *out);
+/* Add its metrics, "loss", "ece", "brier", "majority", "samples" and "flops_per_sample" to an object, each under the key that
+ * `pattern` makes of it (adamix_split_row).  Without memory *json becomes NULL, as by adamix_json_put. */
 void adamix_evaluation_put (json_t **json, const char *pattern, const adamix_evaluation *evaluation);
 /* By name; NaN if it was not computed. */
 double adamix_evaluation_value (const adamix_evaluation *evaluation, const char *metric);
@@ -294,7 +306,7 @@ typedef struct adamix_train_results {
 adamix_err adamix_train_run (const adamix_train_args *args, adamix_train_results *results);
 void adamix_train_results_destroy (adamix_train_results *results);
 
-/* ---- merging the experts of a finished run once more ------------------------------------------------------------------------ */
+/* ---- merging the experts of a finished run once more, or several runs ------------------------------------------------------ */
 
 #define ADAMIX_MERGE_ALL "all"
 
@@ -303,11 +315,15 @@ typedef struct adamix_merging_args {
   const char *method; /* a row's name, or ADAMIX_MERGE_ALL: each that these options allow, in a folder of its name */
   const char *output; /* NULL: nothing is written */
   bool force;         /* write over a module that is there */
+  /* Folders of several runs that were trained apart: the merged module of each is an expert, their heads are averaged.  The
+   * first is the config's, where --experts is their number.  By methods that read nothing but weights.  NULL: one run. */
+  const char *const *runs;
+  int64_t count;
 } adamix_merging_args;
 
 /* What a method made of the experts, and what it took. */
 typedef struct adamix_merging_result {
-  const char *method;
+  const char *method;           /* or, of several runs, the folder of a single one, in rows before those of methods */
   adamix_evaluation evaluation; /* of the dev file, else of the test file; without examples: the run has neither */
   int64_t parameters;           /* of the module, less its head */
   double seconds;
@@ -319,8 +335,9 @@ typedef struct adamix_merging_results {
   char *path; /* of the file they were evaluated on; owned */
 } adamix_merging_results;
 
-/* Read RUN/experts, merge, evaluate, write module folders that eval and predict take.  All ranks return alike.  Collective
- * over args->train.world.  Errors: EUSAGE for a run without experts or a method that cannot be; EEXIST; anything. */
+/* Read RUN/experts, or RUN/merged of several runs, merge, evaluate, write module folders that eval and predict take.  All ranks
+ * return alike.  Collective over args->train.world.  Errors: EUSAGE for a run without experts, runs that are unlike or a method
+ * that cannot be; EEXIST; anything. */
 adamix_err adamix_train_merge (const adamix_merging_args *args, adamix_merging_results *out);
 void adamix_merging_results_destroy (adamix_merging_results *results);
 

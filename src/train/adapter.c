@@ -49,16 +49,26 @@ labels_json (const adamix_labels *labels)
   return list;
 }
 
+enum { PLACES_WIDTH = 64 };
+
+/* "attention|ffn" */
+static void
+list_places (adamix_place_set places, char out[PLACES_WIDTH])
+{
+  *out = '\0';
+  for (int place = 0; place < ADAMIX_PLACES; place++)
+    if (places & ADAMIX_PLACE_BIT (place))
+      snprintf (out + strlen (out), PLACES_WIDTH - strlen (out), "%s%s", *out ? "|" : "",
+                adamix_place_name ((adamix_place) place));
+}
+
 static json_t *
 module_json (const adamix_adapter_config *c)
 {
   const adamix_bank_shape *s = &c->shape;
-  char places[64] = "";
+  char places[PLACES_WIDTH];
   if (!c->has_bank) return json_null ();
-  for (int place = 0; place < ADAMIX_PLACES; place++)
-    if (s->places & ADAMIX_PLACE_BIT (place))
-      snprintf (places + strlen (places), sizeof places - strlen (places), "%s%s", *places ? "|" : "",
-                adamix_place_name ((adamix_place) place));
+  list_places (s->places, places);
   json_t *json = json_pack ("{s:s, s:b, s:s, s:I, s:I, s:s, s:I, s:I}", "kind", adamix_kind_name (s->kind), "merged",
                             s->merged, "place", places, "experts", (json_int_t) s->experts, "rank",
                             (json_int_t) s->bottleneck, "share", adamix_share_name (s->share), "hidden_size",
@@ -264,6 +274,62 @@ done:
   json_decref (json);
   free (path);
   return err;
+}
+
+/* ---- comparing ---- */
+
+/* What modules may have in common, as text, so that a difference can be told. */
+enum { OF_ENCODER, OF_TASK, OF_LENGTH, OF_METHOD, OF_HEAD, OF_BANK, TRAITS };
+enum { TRAIT_WIDTH = 192 };
+static const struct {
+  const char *name;
+  bool inside; /* of the modules themselves: where only answers meet it may differ */
+} trait_rows[TRAITS] = {
+  [OF_ENCODER] = { "encoder", false }, [OF_TASK] = { "kind of task", false }, [OF_LENGTH] = { "--max-length", false },
+  [OF_METHOD] = { "--method", true },  [OF_HEAD] = { "--pool", true },        [OF_BANK] = { "modules", true }
+};
+
+static void
+tell_traits (const adamix_adapter_config *c, char out[TRAITS][TRAIT_WIDTH])
+{
+  const adamix_bank_shape *s = &c->shape;
+  char places[PLACES_WIDTH];
+  snprintf (out[OF_ENCODER], TRAIT_WIDTH, "%s", c->base_sha256);
+  snprintf (out[OF_TASK], TRAIT_WIDTH, "%s", task_type_names[c->type]);
+  snprintf (out[OF_LENGTH], TRAIT_WIDTH, "%lld", (long long) c->max_length);
+  snprintf (out[OF_METHOD], TRAIT_WIDTH, "%s", c->method);
+  snprintf (out[OF_HEAD], TRAIT_WIDTH, "%s", pool_names[c->pool]);
+  snprintf (out[OF_BANK], TRAIT_WIDTH, "none");
+  if (!c->has_bank) return;
+  list_places (s->places, places);
+  snprintf (out[OF_BANK], TRAIT_WIDTH, "%s of rank %lld in %lld layers of %lld at %s, %s, scale %g",
+            adamix_kind_name (s->kind), (long long) s->bottleneck, (long long) s->layers, (long long) s->hidden, places,
+            s->kind == ADAMIX_LORA ? "linear" : adamix_activation_name (s->activation), s->scale);
+}
+
+static bool
+same_labels (const adamix_labels *a, const adamix_labels *b)
+{
+  bool same = a->count == b->count;
+  for (int64_t i = 0; same && i < a->count; i++) same = strcmp (a->name[i], b->name[i]) == 0;
+  return same;
+}
+
+adamix_err
+adamix_adapter_compare (const adamix_adapter_config *first, const char *first_path, const adamix_adapter_config *other,
+                        const char *other_path, bool alike)
+{
+  char a[TRAITS][TRAIT_WIDTH], b[TRAITS][TRAIT_WIDTH];
+  const char *const purpose = alike ? "averaged" : "asked together";
+  tell_traits (first, a);
+  tell_traits (other, b);
+  for (int i = 0; i < TRAITS; i++)
+    if ((alike || !trait_rows[i].inside) && strcmp (a[i], b[i]) != 0)
+      return adamix_err_set (ADAMIX_EUSAGE, "%s and %s cannot be %s: they differ in %s (%s; %s)", first_path,
+                             other_path, purpose, trait_rows[i].name, a[i], b[i]);
+  if (same_labels (&first->labels, &other->labels)) return ADAMIX_OK;
+  return adamix_err_set (ADAMIX_EUSAGE, "%s and %s cannot be %s: they differ in their labels", first_path, other_path,
+                         purpose);
 }
 
 adamix_err

@@ -57,37 +57,49 @@ compute_metrics (const char *metrics, const adamix_predictions *predictions, ada
 }
 
 adamix_err
-adamix_evaluate (adamix_comm *comm, adamix_inference *inference, const adamix_dataset *dataset, const char *metrics,
-                 const adamix_inference_route *route, adamix_evaluation *out, double *log_p)
+adamix_evaluate_predictions (const adamix_dataset *dataset, int64_t outputs, const char *metrics, const double *log_p,
+                             adamix_evaluation *out)
 {
   adamix_err err = ADAMIX_OK;
-  const int64_t outputs = adamix_head_outputs (inference->module->head), n = dataset->examples;
-  double *predicted = NULL;
+  const int64_t n = dataset->examples;
   answers given = { 0 };
-  const adamix_profile *profile = inference->compute->profile;
-  const double start = adamix_clock (), flops = adamix_profile_flops (profile);
-  *out = (adamix_evaluation){ .examples = n, .majority = adamix_dataset_majority (dataset) };
-  ADAMIX_TRY (adamix_comm_agree (comm, ADAMIX_ALLOC (predicted, n * outputs)));
-  ADAMIX_TRY (adamix_inference_predict (comm, inference, dataset, route, predicted, NULL));
-  out->flops = adamix_profile_flops (profile) - flops;
-  ADAMIX_TRY (adamix_comm_sum_f64 (comm, &out->flops, 1));
-  ADAMIX_TRY (adamix_comm_agree (comm, answer (dataset, predicted, outputs, &given)));
+  *out = (adamix_evaluation){ .examples = n, .majority = adamix_dataset_majority (dataset), .flops = NAN };
+  ADAMIX_TRY (answer (dataset, log_p, outputs, &given));
   if (dataset->label)
-    score_classes (&(adamix_forecast){ n, outputs, predicted, dataset->label }, out);
+    score_classes (&(adamix_forecast){ n, outputs, log_p, dataset->label }, out);
   else
-    score_numbers (n, predicted, given.target, out);
+    score_numbers (n, log_p, given.target, out);
   adamix_predictions predictions = { .n = n,
                                      .classes = outputs,
                                      .label = dataset->label,
                                      .predicted = given.predicted,
                                      .target = given.target,
-                                     .score = dataset->label ? NULL : predicted };
+                                     .score = dataset->label ? NULL : log_p };
   compute_metrics (metrics, &predictions, out);
-  if (log_p) memcpy (log_p, predicted, (size_t) (n * outputs) * sizeof *log_p);
-  out->seconds = adamix_clock () - start;
 done:
   free (given.target);
   free (given.predicted);
+  return err;
+}
+
+adamix_err
+adamix_evaluate (adamix_comm *comm, adamix_inference *inference, const adamix_dataset *dataset, const char *metrics,
+                 const adamix_inference_route *route, adamix_evaluation *out, double *log_p)
+{
+  adamix_err err = ADAMIX_OK;
+  const int64_t outputs = adamix_head_outputs (inference->module->head), n = dataset->examples;
+  const adamix_profile *profile = inference->compute->profile;
+  const double start = adamix_clock (), before = adamix_profile_flops (profile);
+  double *predicted = NULL;
+  ADAMIX_TRY (adamix_comm_agree (comm, ADAMIX_ALLOC (predicted, n * outputs)));
+  ADAMIX_TRY (adamix_inference_predict (comm, inference, dataset, route, predicted, NULL));
+  double flops = adamix_profile_flops (profile) - before;
+  ADAMIX_TRY (adamix_comm_sum_f64 (comm, &flops, 1));
+  ADAMIX_TRY (adamix_comm_agree (comm, adamix_evaluate_predictions (dataset, outputs, metrics, predicted, out)));
+  if (log_p) memcpy (log_p, predicted, (size_t) (n * outputs) * sizeof *log_p);
+  out->flops = flops;
+  out->seconds = adamix_clock () - start;
+done:
   free (predicted);
   return err;
 }

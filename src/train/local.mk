@@ -1,6 +1,7 @@
 # src/train: sources of this room.
 libadamix_la_SOURCES += \
   %D%/adapter.c \
+  %D%/apart.c \
   %D%/checkpoint.c \
   %D%/config.c \
   %D%/evaluate.c \

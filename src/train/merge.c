@@ -97,13 +97,14 @@ adamix_run_merge_for_now (adamix_run *run)
   return merge_by (run, reads ? adamix_merge_method_find ("average") : run->merge, NULL);
 }
 
-/* ---- a finished run ---- */
+/* ---- finished runs ---- */
 
 typedef struct merging {
   const adamix_merging_args *args;
   adamix_run run;
   adamix_adapter_config experts; /* of the folder with all of them */
   char *folder;                  /* that folder */
+  adamix_part *part;             /* [args->count] of several runs; NULL: one */
   const adamix_dataset *dataset; /* what the modules are evaluated on */
 } merging;
 
@@ -163,12 +164,28 @@ read_experts (merging *m)
                                 " beside it tells of %lld of rank %lld: it is not of this run",
                                 m->folder, (long long) stored->experts, (long long) stored->bottleneck,
                                 (long long) told->experts, (long long) told->bottleneck));
-  const adamix_split split = run->data[ADAMIX_SPLIT_DEV].examples ? ADAMIX_SPLIT_DEV : ADAMIX_SPLIT_TEST;
-  m->dataset = &run->data[split];
-  run->evaluation = adamix_inference_fit ((adamix_inference_size){ 0 }, m->dataset);
   ADAMIX_TRY (read_ema (m));
 done:
   return err;
+}
+
+/* The same of several runs: labels that they have in common. */
+static adamix_err
+find_parts (merging *m)
+{
+  ADAMIX_RETURN_IF (adamix_parts_find (&m->part, m->args->runs, m->args->count));
+  m->run.labels = m->part->config.labels;
+  m->part->config.labels = (adamix_labels){ 0 };
+  m->experts.step = m->part->config.step;
+  return ADAMIX_OK;
+}
+
+static adamix_err
+read_parts (merging *m)
+{
+  adamix_run *run = &m->run;
+  ADAMIX_RETURN_IF (adamix_adapter_check (&m->part->config, m->part->file, run->model));
+  return adamix_parts_open (m->part, m->args->count, run);
 }
 
 /* Then there may be backward passes; ADAMIX_MERGE_ALL is no row. */
@@ -176,7 +193,16 @@ static bool
 reads_samples (const merging *m)
 {
   const adamix_merge_method *method = adamix_merge_method_find (m->args->method);
-  return !method || method->reads & ADAMIX_MERGE_SAMPLES;
+  return !m->args->runs && (!method || method->reads & ADAMIX_MERGE_SAMPLES);
+}
+
+static void
+choose_dataset (merging *m)
+{
+  adamix_run *run = &m->run;
+  const adamix_split split = run->data[ADAMIX_SPLIT_DEV].examples ? ADAMIX_SPLIT_DEV : ADAMIX_SPLIT_TEST;
+  m->dataset = &run->data[split];
+  run->evaluation = adamix_inference_fit ((adamix_inference_size){ 0 }, m->dataset);
 }
 
 static adamix_err
@@ -186,11 +212,13 @@ open_run (merging *m)
   const adamix_train_config *c = run->config;
   adamix_comm *world = run->args->world;
   ADAMIX_RETURN_IF (adamix_compute_agree (&run->compute, world, c->gemm, c->precision, c->kernels, run->args->threads));
-  adamix_err err = find_experts (m);
+  adamix_err err = m->args->runs ? find_parts (m) : find_experts (m);
   if (!err) err = adamix_run_open_inputs (run);
   ADAMIX_RETURN_IF (adamix_comm_agree (world, err));
   ADAMIX_RETURN_IF (adamix_model_pack_node (run->model, world, reads_samples (m)));
-  return adamix_comm_agree (world, read_experts (m));
+  ADAMIX_RETURN_IF (adamix_comm_agree (world, m->args->runs ? read_parts (m) : read_experts (m)));
+  choose_dataset (m);
+  return ADAMIX_OK;
 }
 
 /* The folder of a method's module: the output itself, or one of the method's name in it. */
@@ -229,21 +257,71 @@ write_merged (const merging *m)
 }
 
 static adamix_err
+evaluate (merging *m, adamix_inference *inference, adamix_merging_result *out)
+{
+  const adamix_inference_route own = adamix_inference_own (inference->module);
+  if (!m->dataset->examples) return ADAMIX_OK;
+  return adamix_evaluate (m->run.args->world, inference, m->dataset, m->run.task.metrics, &own, &out->evaluation, NULL);
+}
+
+/* One of several runs. */
+static adamix_err
+evaluate_part (merging *m, adamix_part *part, adamix_merging_result *out)
+{
+  adamix_err err = ADAMIX_OK;
+  adamix_run *run = &m->run;
+  adamix_inference inference = { 0 };
+  out->method = part->run;
+  out->parameters = adamix_bank_trainable_parameters (&part->module.shape);
+  ADAMIX_TRY (adamix_comm_agree (run->args->world, adamix_inference_create (&inference, run->model, &run->compute,
+                                                                            &part->module, &run->evaluation)));
+  ADAMIX_TRY (evaluate (m, &inference, out));
+done:
+  adamix_inference_destroy (&inference);
+  return err;
+}
+
+/* By run->merge. */
+static adamix_err
 make (merging *m, adamix_merging_result *out)
 {
   adamix_run *run = &m->run;
   adamix_comm *world = run->args->world;
   ADAMIX_RETURN_IF (adamix_comm_agree (world, adamix_run_open_merge (run)));
-  const adamix_inference_route merged = adamix_inference_own (&run->merged);
   const double start = adamix_clock ();
+  if (m->part)
+    adamix_parts_average_heads (m->part, m->args->count,
+                                run->merge->reads & ADAMIX_MERGE_WEIGHTS ? run->merge_weight : NULL, &run->all);
   ADAMIX_RETURN_IF (adamix_run_merge (run));
   out->seconds = adamix_clock () - start;
   out->method = run->merge->name;
   out->parameters = adamix_bank_trainable_parameters (&run->merged.shape);
-  if (m->dataset->examples)
-    ADAMIX_RETURN_IF (
-        adamix_evaluate (world, &run->inference, m->dataset, run->task.metrics, &merged, &out->evaluation, NULL));
+  ADAMIX_RETURN_IF (evaluate (m, &run->inference, out));
   return adamix_comm_agree (world, world->rank == 0 ? write_merged (m) : ADAMIX_OK);
+}
+
+/* Initial values, moving averages and samples under one head are those of one run. */
+static bool
+is_of_one_run (const adamix_merge_method *method)
+{
+  return method->reads & ~(unsigned) ADAMIX_MERGE_WEIGHTS;
+}
+
+static adamix_err
+refuse_of_one_run (const adamix_merge_method *method)
+{
+  enum { WIDTH = 256 };
+  char names[WIDTH] = "";
+  int methods;
+  const adamix_merge_method *all = adamix_merge_methods (&methods);
+  for (int i = 0; i < methods; i++) {
+    const size_t length = strlen (names);
+    if (!is_of_one_run (&all[i]))
+      snprintf (names + length, sizeof names - length, "%s%s", length ? ", " : "", all[i].name);
+  }
+  return adamix_err_set (
+      ADAMIX_EUSAGE, "--merge %s reads what only experts of one run have in common; several runs can be merged by %s",
+      method->name, names);
 }
 
 /* Of the methods that ADAMIX_MERGE_ALL stands for, those that the options allow. */
@@ -252,7 +330,7 @@ is_wanted (const merging *m, const adamix_merge_method *method)
 {
   const adamix_train_config *c = m->run.config;
   if (strcmp (m->args->method, ADAMIX_MERGE_ALL) != 0) return strcmp (m->args->method, method->name) == 0;
-  return !method->lacks && adamix_train_config_merges (c, method) &&
+  return !method->lacks && adamix_train_config_merges (c, method) && !(m->part && is_of_one_run (method)) &&
          (!method->lora || m->run.shape.kind == ADAMIX_LORA) &&
          (!(method->reads & ADAMIX_MERGE_WEIGHTS) || c->merge_weights) &&
          (!(method->reads & ADAMIX_MERGE_EMA) || c->ema > 0);
@@ -266,6 +344,7 @@ choose (merging *m, const adamix_merge_method **chosen, int64_t *count)
   for (int i = 0; i < methods; i++)
     if (is_wanted (m, &method[i])) chosen[(*count)++] = &method[i];
   if (*count == 0) return adamix_err_set (ADAMIX_EUSAGE, "there is no merge method '%s'", m->args->method);
+  if (m->part && is_of_one_run (chosen[0])) return refuse_of_one_run (chosen[0]);
   for (int64_t i = 0; i < *count; i++) ADAMIX_RETURN_IF (check_folder (m, chosen[i]));
   return ADAMIX_OK;
 }
@@ -275,16 +354,18 @@ merge_chosen (merging *m, adamix_merging_results *out)
 {
   adamix_err err = ADAMIX_OK;
   int methods;
+  int64_t count = 0;
   const adamix_merge_method **chosen = NULL;
   adamix_comm *world = m->run.args->world;
   adamix_merge_methods (&methods);
   err = ADAMIX_ALLOC (chosen, methods);
-  if (!err) err = ADAMIX_ALLOC (out->row, methods);
-  if (!err) err = choose (m, chosen, &out->count);
+  if (!err) err = ADAMIX_ALLOC (out->row, m->args->count + methods);
+  if (!err) err = choose (m, chosen, &count);
   ADAMIX_TRY (adamix_comm_agree (world, err));
-  for (int64_t i = 0; i < out->count; i++) {
+  for (int64_t j = 0; j < m->args->count; j++) ADAMIX_TRY (evaluate_part (m, &m->part[j], &out->row[out->count++]));
+  for (int64_t i = 0; i < count; i++) {
     m->run.merge = chosen[i];
-    err = make (m, &out->row[i]);
+    err = make (m, &out->row[out->count++]);
     adamix_run_close_merge (&m->run);
     if (err) goto done;
   }
@@ -305,6 +386,7 @@ adamix_train_merge (const adamix_merging_args *args, adamix_merging_results *out
   ADAMIX_TRY (open_run (&m));
   ADAMIX_TRY (merge_chosen (&m, out));
 done:
+  adamix_parts_close (m.part, args->count);
   adamix_run_close (&m.run);
   adamix_adapter_config_destroy (&m.experts);
   free (m.folder);

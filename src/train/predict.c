@@ -20,6 +20,28 @@ run_batches (const adamix_comm *comm, adamix_inference *inference, const adamix_
   return ADAMIX_OK;
 }
 
+/* ---- ensembles ---- */
+
+/* Of classes the sum is log sum_s p_s, so that no probability underflows. */
+void
+adamix_ensemble_add (int64_t member, int64_t examples, int64_t outputs, const double *one, double *sum)
+{
+  const int64_t values = examples * outputs;
+  if (member == 0)
+    memcpy (sum, one, (size_t) values * sizeof *sum);
+  else if (outputs > 1)
+    adamix_metric_log_add (values, one, sum);
+  else
+    for (int64_t i = 0; i < values; i++) sum[i] += one[i];
+}
+
+void
+adamix_ensemble_mean (int64_t members, int64_t examples, int64_t outputs, double *sum)
+{
+  const double count = (double) members;
+  for (int64_t i = 0; i < examples * outputs; i++) sum[i] = outputs > 1 ? sum[i] - log (count) : sum[i] / count;
+}
+
 /* The draws so far, and the next one. */
 typedef struct draws {
   int64_t examples, outputs, count;
@@ -44,37 +66,17 @@ draws_destroy (draws *draws)
   free (draws->z);
 }
 
-/* sum += scores */
+/* This draw to the sums. */
 static void
-add_scores (draws *d, double *sum)
-{
-  for (int64_t i = 0; i < d->examples; i++) sum[i] = (d->count ? sum[i] : 0) + d->z[i];
-}
-
-/* exp sum += softmax z, entropy_sum += H (softmax z) */
-static void
-add_classes (draws *d, double *sum, double *entropy_sum)
+add (draws *d, double *sum, double *entropy_sum)
 {
   const int64_t values = d->examples * d->outputs;
   for (int64_t i = 0; i < values; i++) d->log_p[i] = d->z[i];
-  adamix_metric_log_softmax (d->examples, d->outputs, d->log_p);
-  if (d->count)
-    adamix_metric_log_add (values, d->log_p, sum);
-  else
-    memcpy (sum, d->log_p, (size_t) values * sizeof *sum);
+  if (d->outputs > 1) adamix_metric_log_softmax (d->examples, d->outputs, d->log_p);
+  adamix_ensemble_add (d->count, d->examples, d->outputs, d->log_p, sum);
   if (!entropy_sum) return;
   adamix_metric_entropy (d->examples, d->outputs, d->log_p, d->entropy);
   for (int64_t i = 0; i < d->examples; i++) entropy_sum[i] = (d->count ? entropy_sum[i] : 0) + d->entropy[i];
-}
-
-/* Sums become means. */
-static void
-finish (const draws *d, double *sum, double *entropy_sum)
-{
-  const double count = (double) d->count;
-  const bool classes = d->outputs > 1;
-  for (int64_t i = 0; i < d->examples * d->outputs; i++) sum[i] = classes ? sum[i] - log (count) : sum[i] / count;
-  for (int64_t i = 0; entropy_sum && i < d->examples; i++) entropy_sum[i] /= count;
 }
 
 adamix_err
@@ -90,14 +92,12 @@ adamix_inference_predict (adamix_comm *comm, adamix_inference *inference, const 
     err = run_batches (comm, inference, dataset, &one, d.z, d.outputs);
     ADAMIX_TRY (adamix_comm_agree (comm, err));
     ADAMIX_TRY (adamix_comm_sum_f32 (comm, d.z, d.examples * d.outputs));
-    if (d.outputs > 1)
-      add_classes (&d, log_p, entropy);
-    else
-      add_scores (&d, log_p);
+    add (&d, log_p, entropy);
     d.count++;
     one.draw++;
   } while (d.count < route->draws);
-  finish (&d, log_p, entropy);
+  adamix_ensemble_mean (d.count, d.examples, d.outputs, log_p);
+  for (int64_t i = 0; entropy && i < d.examples; i++) entropy[i] /= (double) d.count;
 done:
   draws_destroy (&d);
   return err;

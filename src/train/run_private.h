@@ -147,6 +147,23 @@ adamix_err adamix_run_merge (adamix_run *run);
 /* The same by a method that can be had in the midst of training: the average stands in for one that reads samples. */
 adamix_err adamix_run_merge_for_now (adamix_run *run);
 
+/* apart.c: the merged module of one of several runs that were trained apart, each an expert of what they are merged into. */
+typedef struct adamix_part {
+  const char *run; /* its folder; borrowed */
+  char *file;      /* its module */
+  adamix_adapter_config config;
+  adamix_module module;
+} adamix_part;
+
+/* Find the modules of run[0 .. count), for *out [count], which adamix_parts_close frees in any case.  Local.  Errors: EUSAGE for
+ * a run that has none or is unlike the first. */
+adamix_err adamix_parts_find (adamix_part **out, const char *const *run, int64_t count);
+/* Read them, and make run->all with the same values as its experts; its head is still to be averaged.  Local. */
+adamix_err adamix_parts_open (adamix_part *part, int64_t count, adamix_run *run);
+/* The head of `all` is the mean of theirs, by weight [count] (NULL: equal), summed in their order in fp64.  Local. */
+void adamix_parts_average_heads (const adamix_part *part, int64_t count, const double *weight, adamix_module *all);
+void adamix_parts_close (adamix_part *part, int64_t count);
+
 /* samples.c: training examples, for merges that read some. */
 typedef struct adamix_samples {
   adamix_scorer scorer; /* first: a merge hands back a pointer to it */
