@@ -6,7 +6,8 @@
 #define AT(member) offsetof (eval_config, member)
 static const adamix_option table[] = {
   { "model", ADAMIX_OPTION_STRING, AT (model), NULL, NULL, 0, 0, "DIR", "encoder the module was trained on" },
-  { "adapter", ADAMIX_OPTION_STRING, AT (adapter), NULL, NULL, 0, 0, "DIR", "run, its merged or its experts folder" },
+  { "adapter", ADAMIX_OPTION_STRING, AT (adapter), NULL, NULL, 0, 0, "DIR,...",
+    "run, its merged or its experts folder; of several runs, trained apart: each merged module, or their ensemble" },
   { "task", ADAMIX_OPTION_STRING, AT (task), NULL, NULL, 0, 0, "NAME", "task of the table; default: the module's own" },
   { "data", ADAMIX_OPTION_STRING, AT (data), NULL, NULL, 0, 0, "DIR", "root of the data sets, or the task's folder" },
   { "split", ADAMIX_OPTION_CHOICE, AT (split), "dev", "train|dev|dev_mismatched|test", 0, 0, NULL,
@@ -19,8 +20,8 @@ static const adamix_option table[] = {
     "own data: column of the label" },
   { "inference", ADAMIX_OPTION_STRING, AT (inference), "merged", NULL, 0, 0, "MODE",
     "merged: the module to ship, by its router if it has one; random-sentence, random-token: random routes; fixed:J: "
-    "expert J in every layer; ensemble:N: mean "
-    "probabilities of N random routes; all: a table of these" },
+    "expert J in every layer; ensemble:N: mean probabilities of N random routes, or ensemble: of several runs; all: a "
+    "table of these" },
   { "seed", ADAMIX_OPTION_INTEGER, AT (seed), "0", NULL, 0, 9007199254740992.0, "N", "seed of random routes" },
   { "uncertainty", ADAMIX_OPTION_INTEGER, AT (uncertainty), "0", NULL, 0, 100000, "N",
     "also take N random routes, 2 or more, as samples of a posterior: calibration, selective accuracy, mutual "
@@ -45,9 +46,12 @@ static const adamix_option table[] = {
 #define ROWS ((int) (sizeof table / sizeof *table))
 
 static adamix_err
-check_reports (const eval_config *c)
+check_reports (const eval_config *c, int64_t runs)
 {
   const bool foreign = c->ood_task || c->ood_file;
+  if (runs > 1 && (c->uncertainty || c->diversity))
+    return adamix_err_set (ADAMIX_EUSAGE, "--uncertainty and --diversity are about the experts of one run, not of %lld",
+                           (long long) runs);
   if (c->uncertainty == 1)
     return adamix_err_set (ADAMIX_EUSAGE, "--uncertainty: one route tells nothing of others; take 2 or more");
   if (foreign && !c->uncertainty)
@@ -60,28 +64,18 @@ check_reports (const eval_config *c)
 }
 
 static adamix_err
-parse (const driver_command *self, adamix_options **options, int argc, char **argv, eval_config *config)
+parse (const driver_command *self, adamix_options **options, int argc, char **argv, eval_config *config,
+       driver_list *runs)
 {
   ADAMIX_RETURN_IF (driver_parse (options, table, ROWS, argc, argv, config));
   ADAMIX_RETURN_IF (driver_require (self, "model", config->model));
   ADAMIX_RETURN_IF (driver_require (self, "adapter", config->adapter));
   ADAMIX_RETURN_IF (driver_require (self, "inference", config->inference));
-  ADAMIX_RETURN_IF (check_reports (config));
+  ADAMIX_RETURN_IF (driver_list_create (runs, "adapter", config->adapter));
+  config->adapter = runs->item[0];
+  ADAMIX_RETURN_IF (check_reports (config, runs->count));
   ADAMIX_RETURN_IF (driver_refuse_same (config->file, config->output));
   return config->report ? adamix_directory_make (config->report) : ADAMIX_OK;
-}
-
-static adamix_err
-evaluate_mode (evaluator *e, eval_mode *mode)
-{
-  adamix_err err = ADAMIX_OK;
-  adamix_inference inference = { 0 };
-  ADAMIX_TRY (eval_inference (&inference, e, mode->module, NULL));
-  ADAMIX_TRY (adamix_evaluate (e->world, &inference, &e->dataset, e->config[EVAL_MERGED].metrics, &mode->route,
-                               &mode->result, NULL));
-done:
-  adamix_inference_destroy (&inference);
-  return err;
 }
 
 static adamix_err
@@ -101,7 +95,8 @@ check_module (const evaluator *e, const eval_config *c)
 static adamix_err
 open_all (evaluator *e, const eval_config *config, eval_mode **mode, int64_t *count, adamix_log *log)
 {
-  const bool experts = strcmp (config->inference, "merged") != 0 || config->uncertainty || config->diversity;
+  const bool experts =
+      e->runs.count == 1 && (strcmp (config->inference, "merged") != 0 || config->uncertainty || config->diversity);
   ADAMIX_RETURN_IF (eval_open_modules (e, config, experts));
   ADAMIX_RETURN_IF (check_module (e, config));
   ADAMIX_RETURN_IF (eval_modes_choose (e, config->inference, (uint64_t) config->seed, mode, count));
@@ -121,7 +116,7 @@ driver_eval (const driver_command *self, int argc, char **argv)
   int64_t count = 0;
   if (driver_help (self, table, ROWS, argc, argv)) return 0;
   ADAMIX_TRY (driver_session_start (&session, true));
-  ADAMIX_TRY (adamix_comm_agree (e.world, parse (self, &options, argc, argv, &config)));
+  ADAMIX_TRY (adamix_comm_agree (e.world, parse (self, &options, argc, argv, &config, &e.runs)));
   adamix_log *log = driver_session_log (&session);
   const int threads = config.threads ? (int) config.threads : session.cores;
   ADAMIX_TRY (adamix_compute_agree (&e.compute, e.world, config.gemm, config.precision, config.kernels, threads));
@@ -130,7 +125,7 @@ driver_eval (const driver_command *self, int argc, char **argv)
   ADAMIX_TRY (adamix_comm_agree (e.world, open_all (&e, &config, &mode, &count, log)));
   ADAMIX_TRY (adamix_model_pack_node (e.model, e.world, false));
   ADAMIX_TRY (adamix_comm_agree (e.world, adamix_adapter_check (&e.config[EVAL_MERGED], config.adapter, e.model)));
-  for (int64_t m = 0; m < count; m++) ADAMIX_TRY (evaluate_mode (&e, &mode[m]));
+  ADAMIX_TRY (eval_modes_evaluate (&e, mode, count));
   if (e.world->rank == 0) {
     eval_modes_print (&e, mode, count);
     if (config.output) err = eval_modes_store (mode, count, (adamix_split) config.split, config.output);

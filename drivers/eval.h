@@ -4,6 +4,8 @@
 
 #include "driver.h"
 
+#include <limits.h>
+
 typedef struct eval_config {
   const char *model, *adapter, *task, *data, *file, *text_column, *pair_column, *label_column, *inference, *output,
       *gemm, *kernels, *precision;
@@ -13,8 +15,9 @@ typedef struct eval_config {
   bool diversity;
 } eval_config;
 
-/* A module folder's two modules. */
+/* A module folder's two modules; behind them stand the merged ones of further runs. */
 enum { EVAL_MERGED, EVAL_EXPERTS, EVAL_MODULES };
+#define EVAL_ENSEMBLE (-1) /* not one module but those of all runs */
 
 /* A model, a module folder and labelled data. */
 typedef struct evaluator {
@@ -22,8 +25,10 @@ typedef struct evaluator {
   adamix_compute compute;
   adamix_model *model;
   adamix_tokenizer *tokenizer;
-  adamix_adapter_config config[EVAL_MODULES];
-  adamix_module module[EVAL_MODULES]; /* the experts only where they are wanted */
+  driver_list runs;              /* --adapter */
+  adamix_adapter_config *config; /* [modules] */
+  adamix_module *module;         /* [modules]; the experts only where they are wanted */
+  int64_t modules;
   adamix_task task;
   adamix_dataset dataset;
 } evaluator;
@@ -42,18 +47,31 @@ adamix_err eval_inference (adamix_inference *out, evaluator *evaluator, int modu
 /* ---- the table of modes ---- */
 
 typedef struct eval_mode {
-  char name[32];
+  char name[PATH_MAX]; /* of the mode, or of several runs the folder */
   int module;
+  int64_t passes;     /* forward, a text */
   int64_t parameters; /* in use, without the head */
   adamix_inference_route route;
   adamix_evaluation result;
 } eval_mode;
 
-/* The one mode that `text` names, or for "all" all of them; *out is owned.  Errors: EUSAGE. */
+/* The one mode that `text` names, or for "all" all of them; of several runs "merged" is each, "ensemble" their mean.  *out is
+ * owned.  Errors: EUSAGE. */
 adamix_err eval_modes_choose (const evaluator *evaluator, const char *text, uint64_t seed, eval_mode **out,
                               int64_t *count);
+/* Fill in their results.  Collective. */
+adamix_err eval_modes_evaluate (evaluator *evaluator, eval_mode *mode, int64_t count);
+/* That of one module; log_p as in adamix_evaluate.  Collective. */
+adamix_err eval_mode_evaluate (evaluator *evaluator, eval_mode *mode, double *log_p);
 void eval_modes_print (const evaluator *evaluator, const eval_mode *mode, int64_t count);
 adamix_err eval_modes_store (const eval_mode *mode, int64_t count, adamix_split split, const char *path);
+
+/* ---- several runs ---- */
+
+/* Those behind the first, which is open.  Errors: EUSAGE for runs that cannot answer the same texts.  Local. */
+adamix_err eval_runs_open (evaluator *evaluator);
+adamix_err eval_runs_choose (const evaluator *evaluator, const char *text, eval_mode **out, int64_t *count);
+adamix_err eval_runs_evaluate (evaluator *evaluator, eval_mode *mode, int64_t count);
 
 /* ---- reports ---- */
 

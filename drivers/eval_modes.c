@@ -49,9 +49,10 @@ mode_of (const evaluator *e, const mode_row *row, int64_t number, uint64_t seed)
 {
   const adamix_adapter_config *config = &e->config[row->module];
   eval_mode mode = { .module = row->module,
+                     .passes = 1,
                      .parameters = config->has_bank ? row->parameters (&config->shape) : 0,
                      .route = { .policy = row->policy ? adamix_route_policy_find (row->policy) : NULL, .seed = seed } };
-  if (row->numbered && row->policy) mode.route.draws = number;
+  if (row->numbered && row->policy) mode.route.draws = mode.passes = number;
   if (row->numbered && !row->policy) mode.route.slot = number;
   if (!row->numbered && !row->policy) mode.route = adamix_inference_own (&e->module[row->module]);
   if (row->numbered)
@@ -114,6 +115,7 @@ eval_modes_choose (const evaluator *e, const char *text, uint64_t seed, eval_mod
 {
   int64_t number = 0;
   *count = 0;
+  if (e->runs.count > 1) return eval_runs_choose (e, text, out, count);
   ADAMIX_RETURN_IF (ADAMIX_ALLOC (*out, eval_experts (e) + (int64_t) ROWS));
   if (strcmp (text, "all") == 0) {
     *count = choose_all (e, seed, *out);
@@ -124,21 +126,36 @@ eval_modes_choose (const evaluator *e, const char *text, uint64_t seed, eval_mod
   return *count ? ADAMIX_OK : no_mode (e, text);
 }
 
-static int64_t
-passes_of (const eval_mode *mode)
-{
-  return mode->route.draws > 1 ? mode->route.draws : 1;
-}
-
 /* ---- results ---- */
 
-/* Merging may lose: say by how much, in the task's main metric. */
+adamix_err
+eval_mode_evaluate (evaluator *e, eval_mode *mode, double *log_p)
+{
+  adamix_err err = ADAMIX_OK;
+  adamix_inference inference = { 0 };
+  ADAMIX_TRY (eval_inference (&inference, e, mode->module, NULL));
+  ADAMIX_TRY (adamix_evaluate (e->world, &inference, &e->dataset, e->config[EVAL_MERGED].metrics, &mode->route,
+                               &mode->result, log_p));
+done:
+  adamix_inference_destroy (&inference);
+  return err;
+}
+
+adamix_err
+eval_modes_evaluate (evaluator *e, eval_mode *mode, int64_t count)
+{
+  if (e->runs.count > 1) return eval_runs_evaluate (e, mode, count);
+  for (int64_t m = 0; m < count; m++) ADAMIX_RETURN_IF (eval_mode_evaluate (e, &mode[m], NULL));
+  return ADAMIX_OK;
+}
+
+/* Merging, or the first of several runs, may lose: say by how much, in the task's main metric. */
 static void
 print_best (const evaluator *e, const eval_mode *mode, int64_t count)
 {
   const char *metric = e->config[EVAL_MERGED].metric;
-  const double shipped = adamix_evaluation_value (&mode[0].result, metric);
-  double best = shipped;
+  const double first = adamix_evaluation_value (&mode[0].result, metric);
+  double best = first;
   const char *name = NULL;
   for (int64_t m = 1; m < count; m++) {
     const double value = adamix_evaluation_value (&mode[m].result, metric);
@@ -147,12 +164,12 @@ print_best (const evaluator *e, const eval_mode *mode, int64_t count)
     name = mode[m].name;
   }
   if (name)
-    printf ("%s: %s is best with %.4f; %s has %.4f\n", metric, name, best, mode[0].name, shipped);
-  else if (isfinite (shipped))
-    printf ("%s: none is better than %s with %.4f\n", metric, mode[0].name, shipped);
+    printf ("%s: %s is best with %.4f; %s has %.4f\n", metric, name, best, mode[0].name, first);
+  else if (isfinite (first))
+    printf ("%s: none is better than %s with %.4f\n", metric, mode[0].name, first);
 }
 
-enum { NARROW = 9 };
+enum { NARROW = 9, WIDE = 16 };
 
 static int
 width_of (const char *name)
@@ -162,15 +179,14 @@ width_of (const char *name)
 }
 
 static void
-print_row (const eval_mode *mode, bool classes)
+print_row (const eval_mode *mode, int wide, bool classes)
 {
   const adamix_evaluation *r = &mode->result;
-  printf ("%-16s", mode->name);
+  printf ("%-*s", wide, mode->name);
   for (int64_t i = 0; i < r->metrics; i++) printf (" %*.4f", width_of (r->name[i]), r->value[i]);
   printf (" %*.4f", NARROW, r->loss);
   if (classes) printf (" %*.4f %*.4f", NARROW, r->ece, NARROW, r->brier);
-  printf (" %*lld %10lld %*.2f\n", NARROW, (long long) passes_of (mode), (long long) mode->parameters, NARROW,
-          r->seconds);
+  printf (" %*lld %10lld %*.2f\n", NARROW, (long long) mode->passes, (long long) mode->parameters, NARROW, r->seconds);
 }
 
 void
@@ -178,14 +194,17 @@ eval_modes_print (const evaluator *e, const eval_mode *mode, int64_t count)
 {
   const adamix_evaluation *first = &mode[0].result;
   const bool classes = e->config[EVAL_MERGED].type == ADAMIX_TASK_CLASSIFICATION;
+  int wide = WIDE;
+  for (int64_t m = 0; m < count; m++)
+    if ((int) strlen (mode[m].name) > wide) wide = (int) strlen (mode[m].name);
   printf ("%s: %lld examples", e->dataset.path, (long long) first->examples);
   if (isfinite (first->majority)) printf (", majority class %.4f", first->majority);
-  printf ("\n%-16s", "inference");
+  printf ("\n%-*s", wide, "inference");
   for (int64_t i = 0; i < first->metrics; i++) printf (" %*s", width_of (first->name[i]), first->name[i]);
   printf (" %*s", NARROW, classes ? "nll" : "mse");
   if (classes) printf (" %*s %*s", NARROW, "ece", NARROW, "brier");
   printf (" %*s %10s %*s\n", NARROW, "passes", "parameters", NARROW, "seconds");
-  for (int64_t m = 0; m < count; m++) print_row (&mode[m], classes);
+  for (int64_t m = 0; m < count; m++) print_row (&mode[m], wide, classes);
   if (count > 1) print_best (e, mode, count);
 }
 
@@ -199,7 +218,7 @@ eval_modes_store (const eval_mode *mode, int64_t count, adamix_split split, cons
   for (int64_t m = 0; m < count; m++) {
     json_t *row = json_pack ("{s:s}", "inference", mode[m].name);
     adamix_evaluation_put (&row, pattern, &mode[m].result);
-    adamix_json_put (&row, "forward_passes", json_integer (passes_of (&mode[m])));
+    adamix_json_put (&row, "forward_passes", json_integer (mode[m].passes));
     adamix_json_put (&row, "parameters", json_integer (mode[m].parameters));
     adamix_json_append (&list, row);
   }

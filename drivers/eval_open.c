@@ -72,19 +72,26 @@ eval_open_encoder (evaluator *e, const eval_config *c)
 adamix_err
 eval_open_modules (evaluator *e, const eval_config *c, bool experts)
 {
+  const int64_t modules = EVAL_MODULES - 1 + e->runs.count;
+  ADAMIX_RETURN_IF (ADAMIX_ALLOC (e->config, modules));
+  ADAMIX_RETURN_IF (ADAMIX_ALLOC (e->module, modules));
+  e->modules = modules;
   for (int m = 0; m <= (experts ? EVAL_EXPERTS : EVAL_MERGED); m++)
     ADAMIX_RETURN_IF (adamix_adapter_open (&e->config[m], &e->module[m], c->adapter, m == EVAL_EXPERTS, e->model));
-  return ADAMIX_OK;
+  return eval_runs_open (e);
 }
 
 void
 eval_close (evaluator *e)
 {
   adamix_dataset_destroy (&e->dataset);
-  for (int m = 0; m < EVAL_MODULES; m++) {
+  for (int64_t m = 0; m < e->modules; m++) {
     adamix_module_destroy (&e->module[m]);
     adamix_adapter_config_destroy (&e->config[m]);
   }
+  free (e->module);
+  free (e->config);
+  driver_list_destroy (&e->runs);
   adamix_tokenizer_destroy (e->tokenizer);
   adamix_model_destroy (e->model);
 }

@@ -22,6 +22,7 @@ adamix_SOURCES = \
   %D%/eval_modes.c \
   %D%/eval_open.c \
   %D%/eval_report.c \
+  %D%/eval_runs.c \
   %D%/eval_uncertainty.c \
   %D%/eval_uncertainty.h \
   %D%/eval_uncertainty_draw.c \

@@ -20,10 +20,11 @@ find (adamix_part *part)
     ADAMIX_TRY (adamix_err_set (ADAMIX_EUSAGE, "--run %s: a run of --method %s has no modules to merge", part->run,
                                 part->config.method));
   if (part->config.shape.gating)
-    ADAMIX_TRY (adamix_err_set (ADAMIX_EUSAGE,
-                                "--run %s kept its experts under a learned router (--merge none): only single modules can "
-                                "be averaged",
-                                part->run));
+    ADAMIX_TRY (
+        adamix_err_set (ADAMIX_EUSAGE,
+                        "--run %s kept its experts under a learned router (--merge none): only single modules can "
+                        "be averaged",
+                        part->run));
 done:
   free (folder);
   return err;

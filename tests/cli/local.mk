@@ -1,5 +1,6 @@
 # tests/cli: the binary end to end.
 cli_tests = \
+  %D%/apart.sh \
   %D%/architectures.sh \
   %D%/bad_input.sh \
   %D%/bench.sh \
