@@ -5,6 +5,7 @@ cli_tests = \
   %D%/bad_input.sh \
   %D%/bench.sh \
   %D%/checkpoint.sh \
+  %D%/controls.sh \
   %D%/diversity.sh \
   %D%/encoder.sh \
   %D%/flops.sh \
