@@ -136,6 +136,26 @@ run train "${common[@]}" --rank 3 --pool pooler --output "$scratch/small"
 run "${evaluation[@]}" --adapter "$scratch/r0,$scratch/small,$scratch/m0/merged,$scratch/average" --inference all
 expect_exit 0 "modules of several kinds"
 
+# Experts under a learned router answer as they do alone, but are no single module.
+run train "${common[@]}" --method adamix --experts 3 --route switch --output "$scratch/router"
+run "${evaluation[@]}" --adapter "$scratch/router" --output "$scratch/router.json"
+run "${evaluation[@]}" --adapter "$scratch/m0,$scratch/router" --inference all
+expect_exit 0 "a run with a router"
+expect_stdout "^$scratch/router .* $(printf %.4f "$(field "$scratch/router.json" eval_loss)") .* \
+$(field "$scratch/router/all_results.json" trainable_parameters) " "a run with a router"
+run merge --run "$scratch/m0,$scratch/router"
+expect_exit 2 "experts under a router"
+expect_stderr "router kept its experts under a learned router" "experts under a router"
+for seed in 0 1; do
+  run train "${common[@]}" --method adamix --experts 3 --route switch --allow-router-merge --capacity-factor 2 --seed $seed \
+    --output "$scratch/s$seed"
+done
+run merge --run "$scratch/s0,$scratch/s1" --threads 1 --output "$scratch/without"
+expect_exit 0 "runs that left their routers out"
+mean_of "$scratch"/s?/$module > "$scratch/expected"
+values "$scratch/without/adapter.safetensors" > "$scratch/found"
+expect "runs that left their routers out: the mean of merged modules" near "$scratch/expected" "$scratch/found"
+
 # A regression has scores to average.
 awk -F '\t' 'NR == 1 { print; next } { print $1 "\t" length ($1) / 20 }' "$scratch/dev.tsv" > "$scratch/numbers.tsv"
 for seed in 0 1; do

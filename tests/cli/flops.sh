@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # train_flops: the products that steps are made of, counted here once more from the sizes; the same however the work is cut
-# into ranks, shards and processes.
+# into ranks, shards and processes.  And the same of inference.
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/data.sh"
 
@@ -83,5 +83,12 @@ run eval --model "$tiny" --adapter "$scratch/whole" --file "$scratch/dev.tsv" --
   --output "$scratch/ensemble.json"
 expect "eval: a text by an ensemble of three" \
   [ "$(per_sample "$scratch/ensemble.json")" = "$(awk -v e="$expected" 'BEGIN { printf "%.6g", 3 * e }')" ]
+
+# A soft router asks all experts, and has a product of its own with its M rows.
+M=3
+run train "${base[@]}" --route soft --experts $M --max-steps 1 --output "$scratch/soft"
+more=$(awk -v L="$L" -v H="$H" -v R="$R" -v M="$M" '{ t += NF } END { print L * 2 * t * H * ((M - 1) * 2 * R + M) / NR }' "$scratch/ids")
+expect "a text by experts under a soft router" [ "$(per_sample "$scratch/soft/all_results.json")" = \
+  "$(awk -v e="$expected" -v m="$more" 'BEGIN { printf "%.6g", e + m }')" ]
 
 done_testing
