@@ -300,6 +300,12 @@ make (merging *m, adamix_merging_result *out)
   return adamix_comm_agree (world, world->rank == 0 ? write_merged (m) : ADAMIX_OK);
 }
 
+static bool
+fits (const merging *m, const adamix_merge_method *method)
+{
+  return !method->lora || m->run.shape.kind == ADAMIX_LORA;
+}
+
 /* Initial values, moving averages and samples under one head are those of one run. */
 static bool
 is_of_one_run (const adamix_merge_method *method)
@@ -308,7 +314,7 @@ is_of_one_run (const adamix_merge_method *method)
 }
 
 static adamix_err
-refuse_of_one_run (const adamix_merge_method *method)
+refuse_of_one_run (const merging *m, const adamix_merge_method *method)
 {
   enum { WIDTH = 256 };
   char names[WIDTH] = "";
@@ -316,7 +322,7 @@ refuse_of_one_run (const adamix_merge_method *method)
   const adamix_merge_method *all = adamix_merge_methods (&methods);
   for (int i = 0; i < methods; i++) {
     const size_t length = strlen (names);
-    if (!is_of_one_run (&all[i]))
+    if (!is_of_one_run (&all[i]) && fits (m, &all[i]))
       snprintf (names + length, sizeof names - length, "%s%s", length ? ", " : "", all[i].name);
   }
   return adamix_err_set (
@@ -331,8 +337,7 @@ is_wanted (const merging *m, const adamix_merge_method *method)
   const adamix_train_config *c = m->run.config;
   if (strcmp (m->args->method, ADAMIX_MERGE_ALL) != 0) return strcmp (m->args->method, method->name) == 0;
   return !method->lacks && adamix_train_config_merges (c, method) && !(m->part && is_of_one_run (method)) &&
-         (!method->lora || m->run.shape.kind == ADAMIX_LORA) &&
-         (!(method->reads & ADAMIX_MERGE_WEIGHTS) || c->merge_weights) &&
+         fits (m, method) && (!(method->reads & ADAMIX_MERGE_WEIGHTS) || c->merge_weights) &&
          (!(method->reads & ADAMIX_MERGE_EMA) || c->ema > 0);
 }
 
@@ -344,7 +349,7 @@ choose (merging *m, const adamix_merge_method **chosen, int64_t *count)
   for (int i = 0; i < methods; i++)
     if (is_wanted (m, &method[i])) chosen[(*count)++] = &method[i];
   if (*count == 0) return adamix_err_set (ADAMIX_EUSAGE, "there is no merge method '%s'", m->args->method);
-  if (m->part && is_of_one_run (chosen[0])) return refuse_of_one_run (chosen[0]);
+  if (m->part && is_of_one_run (chosen[0])) return refuse_of_one_run (m, chosen[0]);
   for (int64_t i = 0; i < *count; i++) ADAMIX_RETURN_IF (check_folder (m, chosen[i]));
   return ADAMIX_OK;
 }

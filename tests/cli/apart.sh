@@ -77,6 +77,12 @@ run merge --run "$scratch/l0,$scratch/l1" --merge concat --threads 1 --output "$
 expect_exit 0 "concat of LoRA"
 expect_stdout "^concat .* $((2 * $(field "$scratch/l0/all_results.json" merged_parameters))) " "concat of LoRA"
 
+if has_scalapack; then
+  run merge --run "$scratch/l0,$scratch/l1" --merge svd --threads 1 --output "$scratch/cut"
+  expect_exit 0 "svd of LoRA"
+  expect_stderr "svd: rank 8 keeps 0\." "svd of LoRA"
+fi
+
 # A name with a comma; a run that is where its name says as it stands.
 cp -r "$scratch/r0" "$scratch/lr=1,seed=0"
 run merge --run "$scratch/lr=1,seed=0" --threads 1 --output "$scratch/comma"
