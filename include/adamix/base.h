@@ -43,6 +43,7 @@ const char *adamix_revision (void);
   X (EUNSUPPORTED, 1, "not supported")                                                                                 \
   X (ENUMERIC, 1, "numerical failure")                                                                                 \
   X (EMPI, 1, "communication failed")                                                                                  \
+  X (ECHILD, 1, "a process that was started failed")                                                                   \
   X (ESTOPPED, 75, "stopped at a checkpoint before the end")
 
 typedef enum adamix_err {
@@ -106,6 +107,7 @@ typedef struct adamix_progress {
   int64_t total, first;
   double start, drawn;
   bool active;
+  bool share_alone; /* set behind begin: what is counted says nothing to anybody, only its share is shown */
 } adamix_progress;
 
 /* `first` items are done already (a resumed run). */
@@ -236,6 +238,24 @@ adamix_err adamix_json_string (const json_t *object, const char *where, const ch
                                const char **out);
 /* A real number or null where it is not finite (JSON knows no NaN).  New reference. */
 json_t *adamix_json_number (double value);
+
+/* ---- INI files (inih) -------------------------------------------------------------------------------------------- */
+
+typedef struct adamix_ini_entry {
+  char *section;      /* what stands in the brackets; "" ahead of the first */
+  char *name, *value; /* NULL: the line that opens the section */
+  int line;           /* from 1 */
+} adamix_ini_entry;
+
+/* A whole file, in its order; all owned. */
+typedef struct adamix_ini {
+  adamix_ini_entry *entry;
+  int64_t entries;
+} adamix_ini;
+
+/* "name = value" or "name: value", "[section]", comments behind ; or #.  Errors: EIO, ENOMEM; EUSAGE with file and line. */
+adamix_err adamix_ini_read (adamix_ini *out, const char *path);
+void adamix_ini_destroy (adamix_ini *ini);
 
 /* ---- plots (gnuplot) --------------------------------------------------------------------------------------------- */
 

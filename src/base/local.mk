@@ -4,6 +4,7 @@ libadamix_la_SOURCES += \
   %D%/fault.c \
   %D%/fault.h \
   %D%/file.c \
+  %D%/ini.c \
   %D%/json.c \
   %D%/log.c \
   %D%/memory.c \

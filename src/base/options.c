@@ -1,6 +1,5 @@
 #include "base/options.h"
 
-#include <ini.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -189,61 +188,25 @@ adamix_options_parse (adamix_options *options, int argc, char **argv, const char
 
 /* ---- INI --------------------------------------------------------------------------------------------------------- */
 
-typedef struct ini_state {
-  adamix_options *options;
-  const char *path, *next, *end;
-  int line;
-  adamix_err err;
-} ini_state;
-
-/* Hands inih a line without its leading blanks, which inih would take for the continuation of the line before. */
-static char *
-next_line (char *out, int size, void *user)
+static adamix_err
+set_from_ini (adamix_options *options, const adamix_ini_entry *entry)
 {
-  ini_state *state = user;
-  if (state->err != ADAMIX_OK || state->next == state->end) return NULL;
-  state->line++;
-  while (state->next < state->end && (*state->next == ' ' || *state->next == '\t')) state->next++;
-  const char *newline = memchr (state->next, '\n', (size_t) (state->end - state->next));
-  size_t length = (size_t) ((newline ? newline : state->end) - state->next);
-  if (length + 1 > (size_t) size) {
-    state->err =
-        adamix_err_set (ADAMIX_EUSAGE,
-                        "%s:%d: the line has %zu bytes, more than the %d that can be read; give this option on "
-                        "the command line",
-                        state->path, state->line, length, size - 1);
-    return NULL;
-  }
-  memcpy (out, state->next, length);
-  out[length] = '\0';
-  state->next += length + (newline != NULL);
-  return out;
-}
-
-static int
-set_from_ini (void *user, const char *section, const char *name, const char *text)
-{
-  const int accepted = 1;
-  ini_state *state = user;
-  (void) section;
-  if (state->err != ADAMIX_OK) return accepted;
-  int row = find (state->options, name, strlen (name));
-  state->err = row < 0 ? unknown (state->options, name) : set_once (state->options, row, text, ADAMIX_SOURCE_FILE);
-  if (state->err != ADAMIX_OK) adamix_err_prefix (state->err, "%s:%d", state->path, state->line);
-  return accepted;
+  int row = find (options, entry->name, strlen (entry->name));
+  return row < 0 ? unknown (options, entry->name) : set_once (options, row, entry->value, ADAMIX_SOURCE_FILE);
 }
 
 adamix_err
 adamix_options_read (adamix_options *options, const char *path)
 {
-  adamix_file_map map;
-  ADAMIX_RETURN_IF (adamix_file_map_open (&map, path));
-  ini_state state = { .options = options, .path = path, .next = map.data, .end = map.data + map.size };
+  adamix_err err = ADAMIX_OK;
+  adamix_ini ini;
+  ADAMIX_RETURN_IF (adamix_ini_read (&ini, path));
   forget_seen (options);
-  int bad_line = ini_parse_stream (next_line, &state, set_from_ini, &state);
-  adamix_file_map_close (&map);
-  if (bad_line > 0 && (state.err == ADAMIX_OK || bad_line < state.line))
-    return adamix_err_set (ADAMIX_EUSAGE, "%s:%d: neither \"option = value\" nor \"[section]\"; correct the line", path,
-                           bad_line);
-  return state.err;
+  for (int64_t i = 0; i < ini.entries && !err; i++) {
+    if (!ini.entry[i].name) continue;
+    err = set_from_ini (options, &ini.entry[i]);
+    if (err) adamix_err_prefix (err, "%s:%d", path, ini.entry[i].line);
+  }
+  adamix_ini_destroy (&ini);
+  return err;
 }
