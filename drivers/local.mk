@@ -33,6 +33,7 @@ adamix_SOURCES = \
   %D%/merge.c \
   %D%/predict.c \
   %D%/session.c \
+  %D%/sweep.c \
   %D%/train.c \
   %D%/train_rows.c
 adamix_LDADD = libadamix.la $(JANSSON_LIBS) $(MPI_LIBS) -lm

@@ -96,6 +96,9 @@ adamix_err adamix_train_config_check (adamix_train_config *config, const adamix_
 /* Set the options that the run in a folder was made with (source FILE), less those of the process and of its merge.
  * Errors: EIO, EFORMAT, EUSAGE naming run.json. */
 adamix_err adamix_train_config_recall (adamix_options *options, const char *run);
+/* Was the run in --output, if there is one, made with these options, but for those that change no number?  `config` is
+ * checked.  Errors: EUSAGE naming one that differs, and both values; EIO, EFORMAT, ENOMEM. */
+adamix_err adamix_train_config_compare (const adamix_train_config *config, const adamix_options *options);
 /* The task of a configuration: a row of the table, or own data.  Errors: EUSAGE. */
 adamix_err adamix_train_config_task (const adamix_train_config *config, adamix_task *task);
 

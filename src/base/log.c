@@ -97,14 +97,16 @@ adamix_progress_update (adamix_progress *progress, int64_t done, const char *not
   if (!progress->active) return;
   if (done < progress->total && progress->drawn > 0 && now - progress->drawn < interval) return;
   progress->drawn = now;
-  char bar[WIDTH + 1], left[32];
+  char bar[WIDTH + 1], left[32], count[64] = "";
   double share = progress->total > 0 ? (double) done / (double) progress->total : 1.0;
   for (int i = 0; i < WIDTH; i++) bar[i] = (double) i < share * WIDTH ? '#' : '.';
   bar[WIDTH] = '\0';
+  if (!progress->share_alone)
+    snprintf (count, sizeof count, " %lld/%lld", (long long) done, (long long) progress->total);
   format_left (left, sizeof left, progress, done, now);
   /* "erase to the end of the line" clears what a longer note left behind */
-  fprintf (progress->log->stream, "\r[%s] %lld/%lld %3.0f%%  %s left  %s\033[K", bar, (long long) done,
-           (long long) progress->total, 100.0 * share, left, note ? note : "");
+  fprintf (progress->log->stream, "\r[%s]%s %3.0f%%  %s left  %s\033[K", bar, count, 100.0 * share, left,
+           note ? note : "");
   fflush (progress->log->stream);
   progress->log->bar_open = true;
 }

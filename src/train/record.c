@@ -223,6 +223,54 @@ done:
   return err;
 }
 
+/* What changes the numbers, as it is used. */
+static json_t *
+fixed_json (const adamix_train_args *args)
+{
+  json_t *json = config_json (args);
+  for (size_t i = 0; i < sizeof free_options / sizeof *free_options; i++) json_object_del (json, free_options[i]);
+  return json;
+}
+
+static adamix_err
+compare_options (const json_t *stored, const json_t *now, const char *path)
+{
+  const char *name;
+  json_t *value;
+  json_object_foreach ((json_t *) now, name, value)
+  {
+    const json_t *before = json_object_get (stored, name);
+    if (!before || json_equal (before, value)) continue;
+    char *was = json_dumps (before, JSON_ENCODE_ANY), *is = json_dumps (value, JSON_ENCODE_ANY);
+    adamix_err_set (ADAMIX_EUSAGE, "--%s is %s now, but %s was made with %s", name, is ? is : "another", path,
+                    was ? was : "another");
+    free (was);
+    free (is);
+    return ADAMIX_EUSAGE;
+  }
+  return ADAMIX_OK;
+}
+
+adamix_err
+adamix_train_config_compare (const adamix_train_config *config, const adamix_options *options)
+{
+  adamix_err err = ADAMIX_OK;
+  char *path = NULL;
+  json_t *record = NULL, *now = NULL;
+  const adamix_train_args args = { .config = config, .options = options };
+  ADAMIX_TRY (adamix_path_join (&path, config->output, FILE_RUN_RECORD));
+  if (!adamix_path_exists (path)) goto done;
+  ADAMIX_TRY (adamix_json_load (&record, path));
+  now = fixed_json (&args);
+  if (!now) ADAMIX_TRY (adamix_err_set (ADAMIX_ENOMEM, "no memory for the options of a run"));
+  ADAMIX_TRY (compare_options (json_object_get (record, "config"), now, path));
+done:
+  json_decref (now);
+  json_decref (record);
+  free (path);
+  return err;
+}
+
 /* ---- metrics.jsonl ---- */
 
 /* Bytes of the lines whose step is at most `step`; -1 if the file cannot be read. */

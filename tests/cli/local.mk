@@ -23,6 +23,7 @@ cli_tests = \
   %D%/routers.sh \
   %D%/routes.sh \
   %D%/startup.sh \
+  %D%/sweep.sh \
   %D%/tasks.sh \
   %D%/tensorboard.sh \
   %D%/text.sh \

@@ -1,0 +1,9 @@
+# src/sweep: sources of this room.
+libadamix_la_SOURCES += \
+  %D%/child.c \
+  %D%/expand.c \
+  %D%/make.c \
+  %D%/read.c \
+  %D%/state.c \
+  %D%/sweep.c \
+  %D%/sweep_private.h

@@ -1,0 +1,263 @@
+#!/usr/bin/env bash
+# `adamix sweep`: the runs of a file are made once each, whatever happens in between, and told of.
+. "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/data.sh"
+cd "$scratch" || exit
+cores=$(nproc)
+
+# sweep_file NAME TEXT - what all files here have in common, 11 lines, and more behind it.
+sweep_file () {
+  cat > "$1" <<END
+output = sweep
+model = $tiny
+train-file = train.tsv
+dev-file = dev.tsv
+rank = 8
+lr = 1e-2
+batch = 16
+max-length = 32
+pool = mean
+dropout = 0.02
+threads = 1
+END
+  printf '%b' "$2" >> "$1"
+}
+
+# same_as RUN OPTION... - the run's module is the one that `adamix train` makes with these options.
+same_as () {
+  rm -rf alone
+  "$ADAMIX" train "${base[@]}" --output alone "${@:2}" > /dev/null 2>&1 &&
+    cmp alone/merged/adapter.safetensors "$1/merged/adapter.safetensors"
+}
+
+# ---- a list, a grid, seeds ---------------------------------------------------------------------------------------------
+
+sweep_file all.ini 'seeds = 0..1
+max-steps = 12
+[run adamix]
+[grid adamix]
+experts = 2, 4
+[run adapter]
+method = adapter\n'
+run sweep all.ini
+expect_exit 0 "list, grid and seeds"
+expect_stdout "^6 runs are finished: sweep" "list, grid and seeds"
+expect_stderr "6/6 adapter,seed=1: finished" "list, grid and seeds"
+names="adamix,experts=2,seed=0 adamix,experts=2,seed=1 adamix,experts=4,seed=0 adamix,experts=4,seed=1"
+names="$names adapter,seed=0 adapter,seed=1"
+# folders WHERE NAMES - these runs and no others are there.
+folders () { [ "$(cd "$1" && echo */)" = "${2// //\ }/" ]; }
+expect "exactly these runs" folders sweep "$names"
+expect "the record has them in this order" \
+  [ "$(sed -n 's/.*"name": "\(.*\)",/\1/p' sweep/sweep.json | xargs)" = "$names" ]
+expect "a run of the grid is that of its options" \
+  same_as "sweep/adamix,experts=2,seed=1" --max-steps 12 --experts 2 --seed 1
+expect "a run of the list is that of its options" same_as sweep/adapter,seed=0 --max-steps 12 --method adapter
+
+stamp () { stat -c '%i %Y %n' sweep/*/all_results.json sweep/*.log; }
+stamp > before
+run sweep all.ini
+expect_exit 0 "again"
+expect_stderr "all 6 runs of sweep are finished" "again"
+expect "finished runs are not repeated" cmp before <(stamp)
+
+# Another value and another seed: the names of the others, and so they themselves, stay.
+sweep_file more.ini 'seeds = 2, 0..1
+max-steps = 12
+[run adapter]
+method = adapter
+[run adamix]
+[grid adamix]
+experts = 3, 2, 4\n'
+run sweep more.ini
+expect_exit 0 "more values"
+expect_stderr "12 runs, 6 of them finished before" "more values"
+expect "the runs of before are as they were" cmp before <(stamp | grep -F -f <(cut -d ' ' -f 3 before))
+
+run sweep all.ini --max-steps 13
+expect_exit 2 "other settings under the same name"
+expect_stderr "run adamix,experts=2,seed=0 has other settings.*max-steps is 13" "other settings under the same name"
+run sweep all.ini --max-steps 13 --output other --seeds 5
+expect_exit 0 "the command line wins"
+expect "the command line wins: the seed" folders other \
+  "adamix,experts=2,seed=5 adamix,experts=4,seed=5 adapter,seed=5"
+expect "the command line wins: the steps" [ "$(field other/adapter,seed=5/all_results.json steps)" = 13 ]
+
+# ---- files that are wrong: before anything is made -----------------------------------------------------------------------
+
+# wrong MESSAGE TEXT
+wrong () {
+  sweep_file wrong.ini "$2"
+  run sweep wrong.ini --output wrong
+  expect_exit 2 "$1"
+  expect_stderr "^adamix: error: .*$1" "$1"
+  expect_one_message "$1"
+}
+wrong "wrong.ini:12: unknown option --epoch; did you mean --epochs" 'epoch = 3\n'
+wrong "wrong.ini:13: unknown option --expert; did you mean --experts" '[grid]\nexpert = 3\n'
+wrong "wrong.ini:13: option --experts: \"none\" is not allowed" '[grid]\nexperts = 3, none\n'
+wrong "wrong.ini:13: a value is missing" '[grid]\nexperts = 3, , 4\n'
+wrong "wrong.ini:13: option --experts has the value 3 twice" '[grid]\nexperts = 3, 3\n'
+wrong "wrong.ini:12: option --batch is given twice, in line 7 too" 'batch = 3\n'
+wrong "wrong.ini:13: option --batch is given in line 7 too, for the same runs" '[grid]\nbatch = 3\n'
+wrong "wrong.ini:12: \[rum a\] is no section of a sweep" '[rum a]\n'
+wrong "wrong.ini:12: seed is of one run" 'seed = 3\n'
+wrong "wrong.ini:13: seeds is one for all runs" '[run a]\nseeds = 3\n'
+wrong "wrong.ini:12: option --seeds: \"x\" is not allowed" 'seeds = 0, x\n'
+wrong "two runs have the name seed=1" 'seeds = 1, 1\n'
+wrong "wrong.ini:12: neither \"option = value\" nor" 'nonsense\n'
+wrong "wrong.ini:14: run b,seed=0: --method: 'addapter' is not one of" \
+  '[run a]\nmethod = adapter\n[run b]\nmethod = addapter\n'
+expect_no_file wrong
+run sweep nowhere.ini
+expect_exit 1 "no file"
+expect_stderr "nowhere.ini: cannot be opened" "no file"
+run sweep
+expect_exit 2 "no name of a file"
+run sweep all.ini --rnak 3
+expect_exit 2 "an unknown option"
+run sweep all.ini --seed 3
+expect_exit 2 "the seed of a run"
+run sweep all.ini --experts 3
+expect_exit 2 "what the grid varies"
+expect_stderr "experts is what the grid of all.ini:[0-9]* varies" "what the grid varies"
+run sweep all.ini --output cores --jobs $((cores + 1))
+expect_exit 2 "more jobs than cores"
+expect_stderr "jobs $((cores + 1)): a job has 0 of the $cores cores" "more jobs than cores"
+run sweep all.ini --output cores --threads $((cores + 1))
+expect_exit 2 "more threads than cores"
+expect_no_file cores
+PMIX_RANK=0 run sweep all.ini
+expect_exit 2 "under a launcher"
+sweep_file none.ini ''
+sed -i /output/d none.ini
+run sweep none.ini
+expect_exit 2 "no folder"
+expect_stderr "none.ini: output is missing" "no folder"
+
+# ---- failures ------------------------------------------------------------------------------------------------------------
+
+sweep_file broken.ini 'max-steps = 12
+[run first]
+[run second]
+train-file = second.tsv
+[run third]
+dev-file = third.tsv
+[run last]\n'
+run sweep broken.ini --output broken
+expect_exit 1 "two runs fail"
+expect_stderr "^adamix: error: 2 of 4 runs failed" "two runs fail"
+for name in second third; do
+  expect_stderr "^adamix: warning: failed: $name,seed=0: exit status 1: $name.tsv: .*(broken/$name,seed=0.log)" \
+    "two runs fail"
+done
+expect_file broken/first,seed=0/all_results.json
+expect_file broken/last,seed=0/all_results.json
+cp train.tsv second.tsv
+run sweep broken.ini --output broken
+expect_exit 1 "one of them is mended"
+expect_stderr "4 runs, 2 of them finished before" "one of them is mended"
+expect_stderr "^adamix: error: 1 of 4 runs failed" "one of them is mended"
+cp dev.tsv third.tsv
+run sweep broken.ini --output broken
+expect_exit 0 "both are mended"
+expect_stdout "^4 runs are finished" "both are mended"
+
+# ---- interruptions -------------------------------------------------------------------------------------------------------
+
+sweep_file long.ini 'max-steps = 4000
+eval-every = never
+save-every = never
+seeds = 0..2\n'
+jobs=$((cores > 1 ? 2 : 1))
+
+# begin - the sweep in the background; `sweeping`.
+begin () {
+  "$ADAMIX" sweep long.ini --output long --jobs "$jobs" > "$scratch/out" 2> "$scratch/err" &
+  sweeping=$!
+}
+lines () { if [ -e "long/seed=$1/metrics.jsonl" ]; then wc -l < "long/seed=$1/metrics.jsonl"; else echo 0; fi; }
+# reach STEP - until each of the first runs has made so many steps.
+reach () {
+  for _ in $(seq 600); do
+    if [ "$(lines 0)" -ge "$1" ] && [ "$(lines $((jobs - 1)))" -ge "$1" ]; then return; fi
+    sleep 0.05
+  done
+}
+children () { pgrep -P "$sweeping"; }
+finish () {
+  status=0
+  wait "$sweeping" || status=$?
+}
+# gone PROCESS... - within ten seconds none of them is left.
+gone () {
+  for _ in $(seq 200); do
+    if ! kill -0 "$@" 2> /dev/null; then return; fi
+    sleep 0.05
+  done
+  return 1
+}
+
+begin
+reach 20
+mapfile -t processes < <(children)
+if [ "$jobs" = 2 ]; then
+  bound=$(for process in "${processes[@]}"; do sed -n 's/^Cpus_allowed_list:\t//p' "/proc/$process/status"; done)
+  expect "two jobs: two runs" [ "$(wc -l <<< "$bound")" = 2 ]
+  expect "two jobs: each has cores of its own" [ "$(sort -u <<< "$bound" | wc -l)" = 2 ]
+else
+  skip "two jobs" "there is one core"
+fi
+expect "another sweep in the same folder is refused" grep -q "another sweep is at work there" \
+  <("$ADAMIX" sweep long.ini --output long 2>&1)
+kill -INT "$sweeping"
+finish
+expect_exit 75 "interrupted"
+expect_stderr "^adamix: stopped: 0 of 3 runs are finished, 0 failed; the same command goes on" "interrupted"
+expect "interrupted: the first run has a checkpoint" test -d "long/seed=0/checkpoints/step-$(lines 0)"
+expect "interrupted: the last run has not begun" test ! -e long/seed=2
+expect "interrupted: nothing is left running" gone "${processes[@]}"
+
+begin
+reach $(($(lines 0) + 100))
+mapfile -t processes < <(children)
+kill -KILL "$sweeping"
+finish
+expect "the sweep is killed: its runs stop" gone "${processes[@]}"
+expect "the sweep is killed: they write checkpoints" test -d "long/seed=0/checkpoints/step-$(lines 0)"
+
+begin
+reach $(($(lines 0) + 100))
+kill -KILL "$(children | head -n 1)"
+finish
+expect_exit 1 "a run is killed"
+expect_stderr "^adamix: warning: failed: seed=[01]: killed by signal 9" "a run is killed"
+expect_stderr "^adamix: error: 1 of 3 runs failed" "a run is killed"
+begin
+finish
+expect_exit 0 "the last part"
+for seed in 0 1; do
+  expect "stopped, killed, gone on: seed $seed is as if undisturbed" \
+    same_as "long/seed=$seed" --max-steps 4000 --eval-every never --save-every never --seed "$seed"
+done
+
+# ---- ranks, and a terminal -----------------------------------------------------------------------------------------------
+
+if [ "$cores" -ge 2 ]; then
+  run sweep all.ini --output ranks --ranks 2 --seeds 0 --max-steps 6
+  expect_exit 0 "two ranks"
+  expect "two ranks: so it was" [ "$(field ranks/adapter,seed=0/all_results.json world_size)" = 2 ]
+  run sweep all.ini --output no-ranks --ranks $((cores + 1))
+  expect_exit 2 "more ranks than cores"
+else
+  skip "two ranks" "there is one core"
+fi
+if command -v script > /dev/null; then
+  script -qec "'$ADAMIX' sweep all.ini --output terminal --max-steps 600 --seeds 0" /dev/null \
+    > "$scratch/out" 2> "$scratch/err" < /dev/null
+  expect_stdout "%  .* left  .* of 3 finished, 1 running, 0 failed" "a terminal"
+else
+  skip "a terminal" "there is no program script"
+fi
+
+done_testing
