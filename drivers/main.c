@@ -16,7 +16,7 @@ static const driver_command commands[] = {
     "what a model, run, module or safetensors file holds, how far a run is, what memory a training takes",
     driver_inspect },
   { "encode", "--model DIR [--max-length N]", "token ids of each line of standard input", driver_encode },
-  { "sweep", "FILE [--dry-run] [--jobs N] [options]",
+  { "sweep", "FILE [--dry-run] [--jobs N] [options] [--slurm [-- OPTION-OF-SBATCH...]]",
     "make the runs of an INI file: settings and grids of them, by seeds", driver_sweep },
   { "bench", "step|gemm|comm|scaling [options]", "measure this machine: steps, GEMM, communication, scaling",
     driver_bench },

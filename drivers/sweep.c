@@ -4,15 +4,22 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+enum { MOST_WORDS = 64 };
+
 typedef struct sweep_config {
   int64_t jobs;
-  bool dry_run;
+  bool dry_run, slurm;
   adamix_sweep_config sweep;
   adamix_train_config train;
+  /* Not of the table. */
+  bool jobs_given;
+  const char *word[MOST_WORDS], **option; /* FILE and options of sbatch; the latter */
+  int options;
 } sweep_config;
 
 static const adamix_option own_rows[] = {
@@ -20,6 +27,8 @@ static const adamix_option own_rows[] = {
     "print the runs and what time they will take, and make none" },
   { "jobs", ADAMIX_OPTION_INTEGER, offsetof (sweep_config, jobs), "1", NULL, 1, 1e4, "N",
     "runs at a time, each on its part of the cores" },
+  { "slurm", ADAMIX_OPTION_FLAG, offsetof (sweep_config, slurm), "false", NULL, 0, 0, NULL,
+    "submit the runs as an array job, and their report behind it; options of sbatch follow after --" },
 };
 #define OWN_ROWS ((int) (sizeof own_rows / sizeof *own_rows))
 
@@ -69,6 +78,114 @@ catch_signals (void)
   for (size_t i = 0; i < sizeof signals / sizeof *signals; i++) sigaction (signals[i], &action, NULL);
 }
 
+/* ---- --dry-run ---- */
+
+static void
+print_time (const char *format, double seconds)
+{
+  enum { MINUTE = 60, HOUR = 3600, WIDTH = 32 };
+  char text[WIDTH] = "unknown";
+  const long long whole = isfinite (seconds) ? llround (seconds) : 0;
+  if (isfinite (seconds) && whole < MINUTE) snprintf (text, sizeof text, "%lld s", whole);
+  if (whole >= MINUTE) snprintf (text, sizeof text, "%lld min", (whole + MINUTE / 2) / MINUTE);
+  if (whole >= HOUR) snprintf (text, sizeof text, "%lld h %02lld min", whole / HOUR, whole % HOUR / MINUTE);
+  printf (format, text);
+}
+
+static void
+print_run (const adamix_sweep_run *run, const adamix_sweep_state *state, const adamix_sweep_forecast_run *forecast,
+           int width)
+{
+  enum { WIDTH = 32 };
+  char step[WIDTH] = "-";
+  if (state->finished)
+    snprintf (step, sizeof step, "finished");
+  else if (state->step)
+    snprintf (step, sizeof step, "step %lld", (long long) state->step);
+  printf ("%-*s %-12s ", width, run->name, step);
+  if (forecast->steps)
+    printf ("%8lld ", (long long) forecast->steps);
+  else
+    printf ("%8s ", "-");
+  if (state->finished)
+    printf ("%12s\n", "-");
+  else
+    print_time ("%12s\n", forecast->seconds);
+}
+
+static int64_t
+count_left (const adamix_sweep *sweep, const adamix_sweep_state *state)
+{
+  int64_t left = 0;
+  for (int64_t i = 0; i < sweep->runs; i++) left += !state[i].finished;
+  return left;
+}
+
+static void
+print_forecast (const adamix_sweep *sweep, const adamix_sweep_state *state, const adamix_sweep_forecast *f,
+                int64_t jobs, int threads)
+{
+  int width = (int) strlen ("run");
+  const long long left = count_left (sweep, state);
+  for (int64_t i = 0; i < sweep->runs; i++)
+    if ((int) strlen (sweep->run[i].name) > width) width = (int) strlen (sweep->run[i].name);
+  printf ("%-*s %-12s %8s %12s\n", width, "run", "state", "steps", "time left");
+  for (int64_t i = 0; i < sweep->runs; i++) print_run (&sweep->run[i], &state[i], &f->run[i], width);
+  printf ("\n%lld runs, %lld to make in %s, %lld at a time; time left: ", (long long) sweep->runs, left,
+          sweep->config.output, (long long) jobs);
+  print_time ("%s\n", left ? f->seconds : 0);
+  if (f->runs_measured && left)
+    printf ("by the speed of %lld finished run%s of this sweep\n", (long long) f->runs_measured,
+            f->runs_measured == 1 ? "" : "s");
+  if (f->tried)
+    printf ("by the speed of some steps of %s, made here on %d thread%s; start-up and checkpoints come on top\n",
+            f->tried->name, threads, threads == 1 ? "" : "s");
+}
+
+static adamix_err
+dry_run (const adamix_sweep *sweep, const adamix_sweep_state *state, const sweep_config *config,
+         driver_session *session)
+{
+  const int64_t left = count_left (sweep, state), jobs = left && left < config->jobs ? left : config->jobs;
+  const int threads = session->cores / jobs > 1 ? (int) (session->cores / jobs) : 1;
+  adamix_sweep_forecast forecast;
+  ADAMIX_RETURN_IF (adamix_sweep_foresee (&forecast, sweep, state, jobs, threads));
+  print_forecast (sweep, state, &forecast, jobs, threads);
+  for (int64_t i = 0; i < sweep->runs; i++)
+    if (forecast.run[i].trouble)
+      adamix_log_warn (driver_session_log (session), "%s: %s", sweep->run[i].name, forecast.run[i].trouble);
+  const long long troubles = forecast.troubles;
+  adamix_sweep_forecast_destroy (&forecast, sweep);
+  if (!troubles) return ADAMIX_OK;
+  return adamix_err_set (ADAMIX_EDATA, "%lld of %lld runs cannot be made, as told above", troubles,
+                         (long long) sweep->runs);
+}
+
+/* ---- --slurm ---- */
+
+static adamix_err
+submit (const adamix_sweep *sweep, const adamix_sweep_state *state, const sweep_config *config, driver_session *session)
+{
+  const char *scripts = getenv ("ADAMIX_SLURM");
+  const adamix_sweep_cluster cluster = { .scripts = scripts && *scripts ? scripts : "slurm",
+                                         .jobs = config->jobs_given ? config->jobs : 0,
+                                         .option = config->option,
+                                         .options = config->options,
+                                         .dry = config->dry_run };
+  adamix_sweep_jobs jobs;
+  ADAMIX_RETURN_IF (adamix_sweep_submit (&jobs, sweep, state, &cluster));
+  if (!jobs.tasks)
+    adamix_log_info (driver_session_log (session), "all %lld runs of %s are finished, there is nothing to do",
+                     (long long) sweep->runs, sweep->config.output);
+  else if (config->dry_run)
+    printf ("%s\n%s\n", jobs.array, jobs.report);
+  else
+    printf ("job %s: %lld runs (%s)\njob %s: their report\n", jobs.array_job, (long long) jobs.tasks, jobs.lines,
+            jobs.report_job);
+  adamix_sweep_jobs_destroy (&jobs);
+  return ADAMIX_OK;
+}
+
 /* ---- the command ---- */
 
 static adamix_err
@@ -90,6 +207,24 @@ make (const adamix_sweep *sweep, const adamix_sweep_state *state, const sweep_co
   return ADAMIX_OK;
 }
 
+static adamix_err
+parse (adamix_options **options, const adamix_option *table, int rows, int argc, char **argv, sweep_config *config)
+{
+  int words = 0;
+  ADAMIX_RETURN_IF (adamix_options_create (options, table, rows));
+  ADAMIX_RETURN_IF (adamix_options_parse (*options, argc, argv, config->word, MOST_WORDS, &words));
+  ADAMIX_RETURN_IF (adamix_options_store (*options, config));
+  config->jobs_given = adamix_options_source (*options, "jobs") == ADAMIX_SOURCE_COMMAND_LINE;
+  config->option = config->word + 1;
+  config->options = words - 1;
+  if (!words) return adamix_err_set (ADAMIX_EUSAGE, "which FILE? see 'adamix sweep --help'");
+  if (words > 1 && !config->slurm)
+    return adamix_err_set (ADAMIX_EUSAGE, "unexpected argument \"%s\"; options of sbatch go with --slurm",
+                           config->word[1]);
+  if (!adamix_comm_launched ()) return ADAMIX_OK;
+  return adamix_err_set (ADAMIX_EUSAGE, "a sweep starts its runs itself: call it without mpirun or srun");
+}
+
 int
 driver_sweep (const driver_command *self, int argc, char **argv)
 {
@@ -100,19 +235,13 @@ driver_sweep (const driver_command *self, int argc, char **argv)
   adamix_options *options = NULL;
   adamix_sweep sweep = { 0 };
   adamix_sweep_state *state = NULL;
-  const char *file = NULL;
   const int rows = fill_table (table);
   if (driver_help (self, table, rows, argc, argv)) return 0;
   ADAMIX_TRY (driver_session_start (&session, false));
-  ADAMIX_TRY (adamix_options_create (&options, table, rows));
-  ADAMIX_TRY (adamix_options_parse (options, argc, argv, &file, 1, NULL));
-  ADAMIX_TRY (adamix_options_store (options, &config));
-  if (!file) ADAMIX_TRY (adamix_err_set (ADAMIX_EUSAGE, "which FILE? see 'adamix sweep --help'"));
-  if (adamix_comm_launched ())
-    ADAMIX_TRY (adamix_err_set (ADAMIX_EUSAGE, "a sweep starts its runs itself: call it without mpirun or srun"));
-  ADAMIX_TRY (adamix_sweep_read (&sweep, file, options));
+  ADAMIX_TRY (parse (&options, table, rows, argc, argv, &config));
+  ADAMIX_TRY (adamix_sweep_read (&sweep, config.word[0], options));
   ADAMIX_TRY (adamix_sweep_states (&sweep, &state));
-  ADAMIX_TRY (make (&sweep, state, &config, &session));
+  ADAMIX_TRY ((config.slurm ? submit : config.dry_run ? dry_run : make) (&sweep, state, &config, &session));
 done:
   free (state);
   adamix_sweep_destroy (&sweep);

@@ -211,6 +211,12 @@ run_other () {
   if [ "$status" != 0 ]; then ended "$status" "adamix $1 has ended with status $status"; fi
 }
 
+# read_line FILE N - the words of its line N into `words`; quotes work as in a shell, variables do not.
+read_line () {
+  mapfile -d '' -t words < <(sed -n "${2}p" "$1" | xargs -r printf '%s\0')
+  [ "${#words[@]}" -gt 0 ] || fail 2 "$1 has no command in line $2"
+}
+
 # run_command COMMAND OPTION... - any command of adamix; returns once it has done its work.
 run_command () {
   if [ -n "$stop" ]; then ended 1 "there is no time left for adamix $1"; fi

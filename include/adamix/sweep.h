@@ -74,6 +74,30 @@ adamix_err adamix_sweep_states (const adamix_sweep *sweep, adamix_sweep_state **
 /* OUTPUT/sweep.json: the runs and their settings, for reports.  The folder is made.  Errors: EIO, ENOMEM. */
 adamix_err adamix_sweep_store (const adamix_sweep *sweep);
 
+/* ---- what they will take -------------------------------------------------------------------------------------------- */
+
+typedef struct adamix_sweep_forecast_run {
+  int64_t steps;  /* in all; 0: the run cannot be made */
+  double seconds; /* that are left; 0 for a finished run, NaN: unknown */
+  char *trouble;  /* why it cannot be made, NULL: it can; owned */
+} adamix_sweep_forecast_run;
+
+/* The work of a run is counted in FLOP (adamix_train_plan_work).  Speeds are those of finished runs, of the same setting
+ * before others; where none is finished, that of some steps of the first run that is left, made here. */
+typedef struct adamix_sweep_forecast {
+  adamix_sweep_forecast_run *run; /* [sweep->runs]; owned */
+  double seconds;                 /* of all that is left, `jobs` at a time; NaN: unknown */
+  int64_t runs_measured;          /* finished runs that tell a speed */
+  const adamix_sweep_run *tried;  /* the run whose steps were made here; NULL: none */
+  int64_t troubles;               /* runs that cannot be made */
+} adamix_sweep_forecast;
+
+/* `threads` are those of a run here, all ranks together.  Opens models and data, writes nothing.  Errors: ENOMEM; what is
+ * wrong with one run is its trouble. */
+adamix_err adamix_sweep_foresee (adamix_sweep_forecast *out, const adamix_sweep *sweep, const adamix_sweep_state *state,
+                                 int64_t jobs, int threads);
+void adamix_sweep_forecast_destroy (adamix_sweep_forecast *forecast, const adamix_sweep *sweep);
+
 /* ---- making them here ------------------------------------------------------------------------------------------------ */
 
 typedef struct adamix_sweep_args {
@@ -96,6 +120,30 @@ typedef struct adamix_sweep_outcome {
  * more at the end.  Errors: EUSAGE for more ranks and threads than cores; EEXIST if another process makes this sweep;
  * ECHILD if runs failed; ESTOPPED if runs were stopped; EIO, ENOMEM. */
 adamix_err adamix_sweep_make (const adamix_sweep_args *args, adamix_sweep_outcome *out);
+
+/* ---- making them on a cluster ---------------------------------------------------------------------------------------- */
+
+typedef struct adamix_sweep_cluster {
+  const char *scripts;       /* folder of sweep.sbatch */
+  int64_t jobs;              /* runs at a time; 0: as many as Slurm starts */
+  const char *const *option; /* [options] of sbatch, borrowed; they win over those of a sweep */
+  int options;
+  bool dry; /* compose the commands alone: nothing is written or submitted */
+} adamix_sweep_cluster;
+
+/* All strings are owned. */
+typedef struct adamix_sweep_jobs {
+  int64_t tasks;                /* runs that are not finished; 0: there are no jobs */
+  char *lines;                  /* file with the command of each run of the sweep, a line each; task N makes line N */
+  char *array, *report;         /* the two commands, as for a shell */
+  char *array_job, *report_job; /* numbers of the jobs; NULL where `dry` */
+} adamix_sweep_jobs;
+
+/* Submit what is not finished as one array job, and a job for the report that starts when all of it has ended, well or not.
+ * Errors: EUSAGE where there is no sweep.sbatch; ECHILD if sbatch does not take a job; EIO, ENOMEM. */
+adamix_err adamix_sweep_submit (adamix_sweep_jobs *out, const adamix_sweep *sweep, const adamix_sweep_state *state,
+                                const adamix_sweep_cluster *cluster);
+void adamix_sweep_jobs_destroy (adamix_sweep_jobs *jobs);
 
 #ifdef __cplusplus
 }

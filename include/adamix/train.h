@@ -398,6 +398,23 @@ typedef struct adamix_memory_plan {
  * Errors: as adamix_train_run. */
 adamix_err adamix_train_plan_memory (adamix_memory_plan *out, const adamix_train_args *args, int ranks);
 
+/* ---- time ------------------------------------------------------------------------------------------------------------------ */
+
+/* What a training will do, in nominal FLOP of the encoder's linear layers: steps and evaluations, not start-up, checkpoints
+ * and merges. */
+typedef struct adamix_train_work {
+  int64_t steps;
+  double flops;           /* of the whole run */
+  double flops_per_token; /* of training, all passes; tokens of one pass are counted */
+} adamix_train_work;
+
+/* Open what the training of args->config would and count; nothing is trained or written.  args->world has one rank.  Local.
+ * Errors: as adamix_train_run. */
+adamix_err adamix_train_plan_work (adamix_train_work *out, const adamix_train_args *args);
+/* Make steps of it for about `most` seconds, at least three if there are, on args->threads, and write nothing.  NaN: it has
+ * one step only.  Errors: as adamix_train_run. */
+adamix_err adamix_train_try (double *flops_per_second, const adamix_train_args *args, double most);
+
 /* ---- measuring ------------------------------------------------------------------------------------------------------------- */
 
 /* Training steps alone, without files. */

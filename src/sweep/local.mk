@@ -2,8 +2,10 @@
 libadamix_la_SOURCES += \
   %D%/child.c \
   %D%/expand.c \
+  %D%/foresee.c \
   %D%/make.c \
   %D%/read.c \
   %D%/state.c \
+  %D%/submit.c \
   %D%/sweep.c \
   %D%/sweep_private.h

@@ -3,7 +3,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define FILE_RESULTS    "all_results.json"
 #define FILE_RUN_RECORD "run.json"
 #define FILE_METRICS    "metrics.jsonl"
 

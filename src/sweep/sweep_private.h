@@ -11,6 +11,8 @@
 #define FILE_SWEEP "sweep.json"
 #define FILE_LOCK  ".lock"
 #define ENDING_LOG ".log"
+/* Of a run's. */
+#define FILE_RESULTS "all_results.json"
 
 /* An option and what the file has for it: one value, or those of a grid. */
 typedef struct axis {

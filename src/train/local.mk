@@ -25,4 +25,5 @@ libadamix_la_SOURCES += \
   %D%/setup.c \
   %D%/tensorboard.c \
   %D%/step.c \
-  %D%/train_private.h
+  %D%/train_private.h \
+  %D%/work.c

@@ -107,6 +107,9 @@ adamix_err adamix_run_predict_memory (const adamix_run *run, double *bytes);
 adamix_err adamix_run_open (adamix_run *out, const adamix_train_args *args, bool *finished);
 void adamix_run_close (adamix_run *run);
 
+/* The same without a folder: nothing is written or resumed.  Collective over the world. */
+adamix_err adamix_run_open_aside (adamix_run *out, const adamix_train_args *args);
+
 /* setup.c: the options and contents that a resumed run must share, made on first demand, since the hash of the model among
  * them may take longer than all else before the first step.  *out is a view.  Local.  Errors: ENOMEM, EUNSUPPORTED. */
 adamix_err adamix_run_fixed (adamix_run *run, const json_t **out);

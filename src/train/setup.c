@@ -461,18 +461,39 @@ adamix_run_close_on (adamix_run *run)
   adamix_run_close (run);
 }
 
+/* Inputs and placement. */
+static adamix_err
+open_placed (adamix_run *run, const adamix_train_args *args)
+{
+  adamix_comm *world = args->world;
+  const adamix_train_config *c = args->config;
+  adamix_run_begin (run, args);
+  ADAMIX_RETURN_IF (adamix_compute_agree (&run->compute, world, c->gemm, c->precision, c->kernels, args->threads));
+  run->compute.profile = &run->profile;
+  ADAMIX_RETURN_IF (adamix_comm_agree (world, adamix_run_open_inputs (run)));
+  return place (run);
+}
+
+adamix_err
+adamix_run_open_aside (adamix_run *run, const adamix_train_args *args)
+{
+  adamix_err err = ADAMIX_OK;
+  ADAMIX_TRY (open_placed (run, args));
+  ADAMIX_TRY (adamix_model_pack_node (run->model, args->world, true));
+  ADAMIX_TRY (adamix_comm_agree (args->world, create_state (run)));
+done:
+  if (err) adamix_run_close (run);
+  return err;
+}
+
 adamix_err
 adamix_run_open (adamix_run *run, const adamix_train_args *args, bool *finished)
 {
   adamix_err err = ADAMIX_OK;
   adamix_comm *world = args->world;
   const adamix_train_config *c = args->config;
-  adamix_run_begin (run, args);
   *finished = false;
-  ADAMIX_TRY (adamix_compute_agree (&run->compute, world, c->gemm, c->precision, c->kernels, args->threads));
-  run->compute.profile = &run->profile;
-  ADAMIX_TRY (adamix_comm_agree (world, adamix_run_open_inputs (run)));
-  ADAMIX_TRY (place (run));
+  ADAMIX_TRY (open_placed (run, args));
   ADAMIX_TRY (prepare_folder (run, finished));
   if (*finished) goto done;
   ADAMIX_TRY (adamix_model_pack_node (run->model, world, true));

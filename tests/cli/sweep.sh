@@ -135,6 +135,48 @@ run sweep none.ini
 expect_exit 2 "no folder"
 expect_stderr "none.ini: output is missing" "no folder"
 
+# ---- what is left, and what time it takes --------------------------------------------------------------------------------
+
+sweep_file plan.ini 'max-steps = 12
+method = adapter
+seeds = 0..4\n'
+run sweep plan.ini --output plan --dry-run
+expect_exit 0 "--dry-run"
+expect_stdout "^seed=4  *-  *12  *[0-9]* s$" "--dry-run"
+expect_stdout "^5 runs, 5 to make in plan, 1 at a time; time left: [0-9]* s$" "--dry-run"
+expect_stdout "^by the speed of some steps of seed=0, made here on" "--dry-run"
+expect_no_file plan
+run sweep plan.ini --output plan --seeds 0
+rm -f plan/*.log
+# A finished run of 100 tokens/s, 5 s ahead of its first step: 12 steps have 2 * 933 tokens at 4 FLOP a parameter, and the dev
+# file's 413 at 2 are evaluated three times, 5 + (7464 + 2478) / 400 s.
+sed -i 's/\("train_tokens_per_second":\).*,/\1 100,/; s/\("startup_seconds":\).*,/\1 5,/' plan/seed=0/all_results.json
+run sweep plan.ini --output plan --dry-run
+expect_stdout "^seed=0  *finished  *12  *-$" "the speed of a finished run"
+expect_stdout "^seed=1  *-  *12  *30 s$" "the speed of a finished run"
+expect_stdout "time left: 2 min$" "the speed of a finished run"
+expect_stdout "^by the speed of 1 finished run of this sweep$" "the speed of a finished run"
+if [ "$cores" -ge 2 ]; then
+  run sweep plan.ini --output plan --dry-run --jobs 2
+  expect_stdout "2 at a time; time left: 1 min$" "two at a time take half as long"
+else
+  skip "two at a time take half as long" "there is one core"
+fi
+# Half of a run that was stopped is left: 5 + 25 / 2 s.
+run train "${base[@]}" --method adapter --max-steps 12 --save-every 6 --keep 9 --seed 1 --output plan/seed=1
+rm -r plan/seed=1/all_results.json plan/seed=1/checkpoints/step-12
+run sweep plan.ini --output plan --dry-run
+expect_stdout "^seed=1  *step 6  *12  *17 s$" "half of a run"
+sweep_file lost.ini 'max-steps = 12
+[run good]
+[run lost]
+train-file = lost.tsv\n'
+run sweep lost.ini --output lost --dry-run
+expect_exit 1 "a run that cannot be made"
+expect_stdout "^good,seed=0 .* 12 " "a run that cannot be made: the others are told of"
+expect_stderr "warning: lost,seed=0: lost.tsv: cannot be opened" "a run that cannot be made"
+expect_stderr "error: 1 of 2 runs cannot be made" "a run that cannot be made"
+
 # ---- failures ------------------------------------------------------------------------------------------------------------
 
 sweep_file broken.ini 'max-steps = 12

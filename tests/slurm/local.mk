@@ -1,7 +1,7 @@
 # tests/slurm: the job scripts of slurm/ on a real Slurm that each test brings up.  `make check-slurm` runs them within
 # 5 minutes, `make check-slurm-long`, before a release, takes up to 15.
 SLURM_TESTS = %D%/requeue_srun.sh %D%/requeue_mpirun.sh %D%/time_limit.sh %D%/dead_rank.sh %D%/array.sh %D%/chain.sh \
-  %D%/cancel.sh
+  %D%/cancel.sh %D%/sweep.sh
 SLURM_LONG_TESTS = %D%/long_requeue.sh %D%/long_node_loss.sh
 EXTRA_DIST += $(SLURM_TESTS) $(SLURM_LONG_TESTS) %D%/check.sh %D%/lib.sh
 

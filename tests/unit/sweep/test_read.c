@@ -132,8 +132,9 @@ Test (sweep, the_command_of_a_run)
     strcat (all, word[i]);
     strcat (all, " ");
   }
-  cr_assert_str_eq (all, "train --model=m --task=rte --data=d --output=out/a,seed=0 --rank=4 --no-hold-out --seed=0 --threads=2 "
-                         "--reproducible --resume ");
+  cr_assert_str_eq (
+      all, "train --model=m --task=rte --data=d --output=out/a,seed=0 --rank=4 --no-hold-out --seed=0 --threads=2 "
+           "--reproducible --resume ");
   free (word);
 }
 
