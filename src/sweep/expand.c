@@ -96,6 +96,30 @@ take_point (adamix_sweep_run *run, const setting *s, const grid_point *point)
   return run->varied ? ADAMIX_OK : adamix_err_set (ADAMIX_ENOMEM, "no memory for the settings of a run");
 }
 
+#define SEED_MARK "{seed}"
+
+/* "splits/16-{seed}" is a file or folder of each seed. */
+static adamix_err
+fill_mark (adamix_options *options, const char *option, const char *seed)
+{
+  const char *value = adamix_options_value (options, option), *mark = value ? strstr (value, SEED_MARK) : NULL;
+  char *filled;
+  if (!mark) return ADAMIX_OK;
+  ADAMIX_RETURN_IF (adamix_format (&filled, "%.*s%s%s", (int) (mark - value), value, seed, mark + strlen (SEED_MARK)));
+  const adamix_err err = adamix_options_set (options, option, filled, adamix_options_source (options, option));
+  free (filled);
+  return err ? err : fill_mark (options, option, seed);
+}
+
+static adamix_err
+fill_marks (adamix_options *options, const char *seed)
+{
+  int count;
+  const adamix_option *table = adamix_train_options (&count);
+  for (int i = 0; i < count; i++) ADAMIX_RETURN_IF (fill_mark (options, table[i].name, seed));
+  return ADAMIX_OK;
+}
+
 static adamix_err
 take_seed (adamix_sweep_run *run, const char *output)
 {
@@ -107,7 +131,8 @@ take_seed (adamix_sweep_run *run, const char *output)
   ADAMIX_RETURN_IF (adamix_path_join (&run->folder, output, run->name));
   ADAMIX_RETURN_IF (adamix_format (&run->log, "%s" ENDING_LOG, run->folder));
   ADAMIX_RETURN_IF (adamix_options_set (run->options, "seed", seed, ADAMIX_SOURCE_FILE));
-  return adamix_options_set (run->options, "output", run->folder, ADAMIX_SOURCE_FILE);
+  ADAMIX_RETURN_IF (adamix_options_set (run->options, "output", run->folder, ADAMIX_SOURCE_FILE));
+  return fill_marks (run->options, seed);
 }
 
 /* As `adamix train` reads its own: each later source wins whatever the order of the calls. */

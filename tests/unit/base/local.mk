@@ -34,6 +34,12 @@ tests_unit_base_test_memory_CPPFLAGS = $(unit_CPPFLAGS)
 tests_unit_base_test_memory_LDADD = $(unit_LDADD)
 TESTS += tests/unit/base/test_memory
 
+check_PROGRAMS += tests/unit/base/test_ini
+tests_unit_base_test_ini_SOURCES = %D%/test_ini.c %D%/scratch.h
+tests_unit_base_test_ini_CPPFLAGS = $(unit_CPPFLAGS)
+tests_unit_base_test_ini_LDADD = $(unit_LDADD)
+TESTS += tests/unit/base/test_ini
+
 check_PROGRAMS += tests/unit/base/test_options
 tests_unit_base_test_options_SOURCES = %D%/test_options.c %D%/scratch.h
 tests_unit_base_test_options_CPPFLAGS = $(unit_CPPFLAGS)

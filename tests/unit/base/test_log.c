@@ -98,6 +98,22 @@ Test (progress, bar_on_a_terminal_ends_before_a_message)
                       text);
 }
 
+Test (progress, shows_the_share_alone)
+{
+  int other;
+  char text[4096];
+  FILE *terminal = open_terminal (&other);
+  adamix_log log = { .stream = terminal, .level = ADAMIX_LOG_INFO };
+  adamix_progress progress;
+  adamix_progress_begin (&progress, &log, 3000, 0);
+  progress.share_alone = true;
+  adamix_progress_update (&progress, 1500, "2 running");
+  adamix_progress_end (&progress);
+  fflush (terminal);
+  read_terminal (other, text, sizeof text);
+  cr_assert_not_null (strstr (text, "[############............]  50%  00:00 left  2 running\033[K\r\n"), "%s", text);
+}
+
 Test (clock, is_monotonic_and_memory_is_told)
 {
   double before = adamix_clock ();

@@ -123,6 +123,16 @@ Test (sweep, a_recipe_stands_below_all)
   cr_assert_str_eq (sweep.run[1].config.task, "rte");
 }
 
+Test (sweep, files_of_each_seed)
+{
+  expect_names (
+      "output = o\nmodel = m\nseeds = 13, 21\ntrain-file = {seed}/k-{seed}.tsv\n[grid]\ndev-file = {seed}, d\n",
+      "dev-file=_seed_,seed=13\ndev-file=_seed_,seed=21\ndev-file=d,seed=13\ndev-file=d,seed=21\n");
+  cr_assert_str_eq (sweep.run[0].config.train_file, "13/k-13.tsv");
+  cr_assert_str_eq (sweep.run[3].config.train_file, "21/k-21.tsv");
+  cr_assert_str_eq (sweep.run[1].config.dev_file, "21");
+}
+
 Test (sweep, the_command_of_a_run)
 {
   char **word, all[1024] = "";
