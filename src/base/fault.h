@@ -39,6 +39,7 @@
   X (stream_open, EMFILE, "Too many open files", "a stream; a run goes on without one of /proc")                       \
   X (stream_read, EIO, "Input/output error", "a line or what there is of a stream")                                    \
   X (stream_write, ENOSPC, "No space left", "a line of a stream, or its end")                                          \
+  X (process, EAGAIN, "Resource temporarily unavailable", "a process to be started")                                   \
   X (node_file, ENOSPC, "No space left", "the file of a node's memory: another folder or private memory serves")       \
   X (node_map, ENOMEM, "memory", "the mapping of a node's memory: private memory serves")                              \
   X (mpi_init, 0, "MPI", "MPI_Init_thread")                                                                            \

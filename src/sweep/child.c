@@ -1,3 +1,4 @@
+#include "base/fault.h"
 #include "sweep/sweep_private.h"
 
 #include <errno.h>
@@ -70,7 +71,7 @@ become (const child *child, char *const *word, int log)
 static adamix_err
 open_log (const adamix_sweep_run *run, char *const *word, int *log, off_t *start)
 {
-  *log = open (run->log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
+  *log = ADAMIX_FAULT (file_create) ? -1 : open (run->log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
   *start = *log < 0 ? -1 : lseek (*log, 0, SEEK_END);
   bool written = *start >= 0;
   for (int i = 0; word[i] && written; i++) written = dprintf (*log, "%s%s", i ? " " : "$ ", word[i]) > 0;
@@ -91,7 +92,7 @@ child_start (child *child, const char *program)
   ADAMIX_TRY (compose (&command, child, program));
   ADAMIX_TRY (open_log (child->run, command.word, &log, &child->log_start));
   child->begun = adamix_clock ();
-  child->process = fork ();
+  child->process = ADAMIX_FAULT (process) ? -1 : fork ();
   if (child->process == 0) become (child, command.word, log);
   if (child->process < 0)
     err = adamix_err_set (ADAMIX_EIO, "cannot start a process for the run %s: %s", child->run->name, strerror (errno));

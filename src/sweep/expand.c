@@ -8,7 +8,7 @@
 
 /* ---- names ------------------------------------------------------------------------------------------------------- */
 
-/* What a file name should not have becomes '_'; so do dots that would lead out of the folder. */
+/* What a file name should not have becomes '_'. */
 static void
 make_safe (char *name)
 {
@@ -16,17 +16,19 @@ make_safe (char *name)
   for (; name[strspn (name, allowed)]; name[strspn (name, allowed)] = '_') continue;
 }
 
-/* "a" and "b" become "a,b"; steals `name`, which may be NULL or "". */
+/* "a" and "b=c" become "a,b=c". */
 static adamix_err
 extend_name (char **name, const char *key, const char *value)
 {
-  char *before = *name, *part = NULL;
-  const bool first = !before || !*before;
-  adamix_err err = adamix_format (&part, "%s%s%s", key, *value ? "=" : "", value);
-  if (!err) make_safe (part);
-  if (!err) err = adamix_format (name, "%s%s%s", first ? "" : before, first ? "" : ",", part);
+  adamix_err err = ADAMIX_OK;
+  char *part = NULL, *joined = NULL;
+  ADAMIX_TRY (adamix_format (&part, "%s=%s", key, value));
+  make_safe (part);
+  ADAMIX_TRY (adamix_format (&joined, "%s%s%s", *name, **name ? "," : "", part));
+  free (*name);
+  *name = joined;
+done:
   free (part);
-  if (!err) free (before);
   return err;
 }
 

@@ -1,3 +1,4 @@
+#include "base/fault.h"
 #include "sweep/sweep_private.h"
 
 #include <stdlib.h>
@@ -66,7 +67,7 @@ sweep_state_share (const adamix_sweep_run *run)
   enum { TAIL = 2048 }; /* some lines of metrics.jsonl */
   char tail[TAIL + 1] = "", *path;
   if (adamix_path_join (&path, run->folder, FILE_METRICS)) return 0;
-  FILE *file = fopen (path, "r");
+  FILE *file = ADAMIX_FAULT (stream_open) ? NULL : fopen (path, "r");
   free (path);
   if (!file) return 0;
   if (fseek (file, -TAIL, SEEK_END) != 0) rewind (file);

@@ -1,3 +1,4 @@
+#include "base/fault.h"
 #include "sweep/sweep_private.h"
 
 #include <errno.h>
@@ -157,7 +158,7 @@ submit (const char *command, char **job)
 {
   enum { WIDTH = 128 };
   char answer[WIDTH] = "";
-  FILE *stream = popen (command, "r");
+  FILE *stream = ADAMIX_FAULT (process) ? NULL : popen (command, "r");
   if (!stream) return adamix_err_set (ADAMIX_EIO, "cannot start sbatch: %s", strerror (errno));
   const bool read = fgets (answer, sizeof answer, stream) != NULL;
   const int status = pclose (stream);
