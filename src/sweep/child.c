@@ -1,6 +1,7 @@
 #include "base/fault.h"
 #include "sweep/sweep_private.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -106,7 +107,16 @@ done:
 
 #define ERROR_MARK "adamix: error: "
 
-/* The last line of `text` that begins so, or with "" the last one that is not blank; its length, 0 if there is none. */
+/* Frames of dashes say nothing. */
+static bool
+has_words (const char *line, size_t length)
+{
+  for (size_t i = 0; i < length; i++)
+    if (isalnum ((unsigned char) line[i])) return true;
+  return false;
+}
+
+/* The last line of `text` with words that begins so; the length of its rest, 0 if there is none. */
 static size_t
 last_line (const char *text, size_t size, const char *beginning, const char **line)
 {
@@ -114,7 +124,7 @@ last_line (const char *text, size_t size, const char *beginning, const char **li
   const size_t length = strlen (beginning);
   for (const char *at = text, *end = text + size; at < end;) {
     const char *newline = memchr (at, '\n', (size_t) (end - at)), *stop = newline ? newline : end;
-    if ((size_t) (stop - at) > length && memcmp (at, beginning, length) == 0) {
+    if ((size_t) (stop - at) > length && memcmp (at, beginning, length) == 0 && has_words (at, (size_t) (stop - at))) {
       *line = at + length;
       found = (size_t) (stop - at) - length;
     }

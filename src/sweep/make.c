@@ -311,7 +311,8 @@ lock_folder (const adamix_sweep *sweep, int *lock)
   ADAMIX_TRY (adamix_directory_make (sweep->config.output));
   ADAMIX_TRY (adamix_path_join (&path, sweep->config.output, FILE_LOCK));
   err = adamix_lock_take (lock, path);
-  if (err) adamix_err_prefix (err, "%s: another sweep is at work there; wait for its end", sweep->config.output);
+  if (err == ADAMIX_EEXIST)
+    adamix_err_prefix (err, "%s: another sweep is at work there; wait for its end", sweep->config.output);
 done:
   free (path);
   return err;

@@ -195,6 +195,18 @@ for name in second third; do
 done
 expect_file broken/first,seed=0/all_results.json
 expect_file broken/last,seed=0/all_results.json
+# Without words of adamix the last ones that there are have to do, and frames are none.
+printf '#!/bin/sh\necho the reason; echo; echo -----\nexit 3\n' > mpirun
+chmod +x mpirun
+if [ "$cores" -ge 2 ]; then
+  PATH=$scratch:$PATH run sweep broken.ini --output launched --ranks 2
+  expect_exit 1 "a launcher fails"
+  expect_stderr "^adamix: warning: failed: first,seed=0: exit status 3: the reason (launched/first,seed=0.log)" \
+    "a launcher fails"
+else
+  skip "a launcher fails" "there is one core"
+fi
+rm mpirun
 cp train.tsv second.tsv
 run sweep broken.ini --output broken
 expect_exit 1 "one of them is mended"
@@ -286,7 +298,7 @@ done
 # ---- ranks, and a terminal -----------------------------------------------------------------------------------------------
 
 if [ "$cores" -ge 2 ]; then
-  run sweep all.ini --output ranks --ranks 2 --seeds 0 --max-steps 6
+  ASAN_OPTIONS=detect_leaks=0 run sweep all.ini --output ranks --ranks 2 --seeds 0 --max-steps 6
   expect_exit 0 "two ranks"
   expect "two ranks: so it was" [ "$(field ranks/adapter,seed=0/all_results.json world_size)" = 2 ]
   run sweep all.ini --output no-ranks --ranks $((cores + 1))
