@@ -81,20 +81,11 @@ typedef struct eval_report {
   adamix_log *log;
 } eval_report;
 
-/* Text in memory that becomes a file. */
-typedef struct eval_text {
-  FILE *stream; /* to print to */
-  char *data;
-  size_t size;
-} eval_text;
-adamix_err eval_text_begin (eval_text *out);
-void eval_text_destroy (eval_text *text);
-/* The file NAME of the report.  Destroys `text`. */
-adamix_err eval_text_store (eval_text *text, const eval_report *report, const char *name);
 /* Steals `json`. */
 adamix_err eval_report_json (const eval_report *report, const char *name, json_t *json);
-/* NAME.gp and NAME.svg by the script in `text`, which it destroys; warns where there is no plot. */
-adamix_err eval_report_plot (const eval_report *report, const char *name, int width, int height, eval_text *text);
+/* NAME.tsv, .gp, .svg and .png of a figure, which it destroys; warns where there is no plot. */
+adamix_err eval_report_figure (const eval_report *report, const char *name, int width, int height,
+                               adamix_figure *figure);
 
 /* Print and store what random routes say of the data, and of texts from elsewhere.  Collective. */
 adamix_err eval_uncertainty (evaluator *evaluator, const eval_config *config, const eval_report *report);

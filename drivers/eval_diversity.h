@@ -49,7 +49,7 @@ adamix_err eval_diversity_weights (eval_diversity_study *study, const adamix_par
 adamix_err eval_line_point (const eval_line *line, double t, const adamix_params *experts, adamix_params *point);
 /* Linear CKA of the experts' outputs, each layer's inputs being those of the merged module.  Collective. */
 adamix_err eval_diversity_outputs (eval_diversity_study *study, evaluator *evaluator);
-/* Tables and plots: diversity, line; .tsv, .gp, .svg each.  Local. */
+/* Tables and plots: diversity, line; .tsv, .gp, .svg, .png each.  Local. */
 adamix_err eval_diversity_draw (const eval_diversity_study *study, const eval_report *report);
 /* "no barrier: ..." or how high it is, into text. */
 void eval_line_verdict (const eval_line *line, char *text, size_t size);

@@ -81,31 +81,29 @@ plot_line (const eval_diversity_study *s, FILE *out)
 
 /* A row of the table of figures. */
 typedef struct figure {
-  const char *name, *table;
+  const char *name;
   int width, height;
   void (*tabulate) (const eval_diversity_study *study, FILE *out);
   void (*plot) (const eval_diversity_study *study, FILE *out);
 } figure;
 
 static const figure figures[] = {
-  { "diversity", "diversity.tsv", 860, 440, tabulate_measures, plot_measures },
-  { "line", "line.tsv", 640, 440, tabulate_line, plot_line },
+  { "diversity", 860, 440, tabulate_measures, plot_measures },
+  { "line", 640, 440, tabulate_line, plot_line },
 };
 
 adamix_err
 eval_diversity_draw (const eval_diversity_study *s, const eval_report *report)
 {
   adamix_err err = ADAMIX_OK;
-  eval_text text = { 0 };
+  adamix_figure drawing = { 0 };
   for (size_t f = 0; f < sizeof figures / sizeof *figures; f++) {
-    ADAMIX_TRY (eval_text_begin (&text));
-    figures[f].tabulate (s, text.stream);
-    ADAMIX_TRY (eval_text_store (&text, report, figures[f].table));
-    ADAMIX_TRY (eval_text_begin (&text));
-    figures[f].plot (s, text.stream);
-    ADAMIX_TRY (eval_report_plot (report, figures[f].name, figures[f].width, figures[f].height, &text));
+    ADAMIX_TRY (adamix_figure_begin (&drawing));
+    figures[f].tabulate (s, drawing.table.stream);
+    figures[f].plot (s, drawing.script.stream);
+    ADAMIX_TRY (eval_report_figure (report, figures[f].name, figures[f].width, figures[f].height, &drawing));
   }
 done:
-  eval_text_destroy (&text);
+  adamix_figure_destroy (&drawing);
   return err;
 }

@@ -42,7 +42,7 @@ typedef struct eval_study {
   eval_answers answers;
 } eval_study;
 
-/* Tables and plots: reliability, risk_coverage, uncertainty; .tsv, .gp, .svg each.  Local. */
+/* Tables and plots: reliability, risk_coverage, uncertainty; .tsv, .gp, .svg, .png each.  Local. */
 adamix_err eval_uncertainty_draw (const eval_study *study, const eval_report *report);
 /* The tables on standard output, and all numbers; new reference, NULL without memory.  Local. */
 void eval_uncertainty_print (const eval_study *study);

@@ -141,32 +141,30 @@ plot_scores (const eval_study *s, FILE *out)
 
 /* A row of the table of figures. */
 typedef struct figure {
-  const char *name, *table;
+  const char *name;
   int width, height;
   void (*tabulate) (const eval_study *study, FILE *out);
   void (*plot) (const eval_study *study, FILE *out);
 } figure;
 
 static const figure figures[] = {
-  { "reliability", "reliability.tsv", 900, 460, tabulate_reliability, plot_reliability },
-  { "risk_coverage", "risk_coverage.tsv", 640, 440, tabulate_risk, plot_risk },
-  { "uncertainty", "uncertainty.tsv", 1200, 400, tabulate_scores, plot_scores },
+  { "reliability", 900, 460, tabulate_reliability, plot_reliability },
+  { "risk_coverage", 640, 440, tabulate_risk, plot_risk },
+  { "uncertainty", 1200, 400, tabulate_scores, plot_scores },
 };
 
 adamix_err
 eval_uncertainty_draw (const eval_study *s, const eval_report *report)
 {
   adamix_err err = ADAMIX_OK;
-  eval_text text = { 0 };
+  adamix_figure drawing = { 0 };
   for (size_t f = 0; f < sizeof figures / sizeof *figures; f++) {
-    ADAMIX_TRY (eval_text_begin (&text));
-    figures[f].tabulate (s, text.stream);
-    ADAMIX_TRY (eval_text_store (&text, report, figures[f].table));
-    ADAMIX_TRY (eval_text_begin (&text));
-    figures[f].plot (s, text.stream);
-    ADAMIX_TRY (eval_report_plot (report, figures[f].name, figures[f].width, figures[f].height, &text));
+    ADAMIX_TRY (adamix_figure_begin (&drawing));
+    figures[f].tabulate (s, drawing.table.stream);
+    figures[f].plot (s, drawing.script.stream);
+    ADAMIX_TRY (eval_report_figure (report, figures[f].name, figures[f].width, figures[f].height, &drawing));
   }
 done:
-  eval_text_destroy (&text);
+  adamix_figure_destroy (&drawing);
   return err;
 }

@@ -189,6 +189,20 @@ typedef struct adamix_file_piece {
 } adamix_file_piece;
 adamix_err adamix_file_write_pieces (const char *path, const adamix_file_piece *piece, int64_t pieces);
 
+/* Text in memory that becomes a file. */
+typedef struct adamix_draft {
+  FILE *stream; /* to print to; NULL from adamix_draft_end on */
+  char *data;   /* owned; valid from there on, ends with '\0' */
+  size_t size;
+} adamix_draft;
+/* Errors: ENOMEM. */
+adamix_err adamix_draft_begin (adamix_draft *out);
+/* Errors: ENOMEM, if anything that was printed found no room. */
+adamix_err adamix_draft_end (adamix_draft *draft);
+/* End it, unless that was done, and write folder/NAME (adamix_file_write).  Releases it.  Errors: EIO, ENOMEM. */
+adamix_err adamix_draft_store (adamix_draft *draft, const char *folder, const char *name);
+void adamix_draft_destroy (adamix_draft *draft);
+
 /* Lock `path`, an empty file that is made where it is missing and stays, against other processes until release or the end of
  * this one.  *lock is -1 on a file system without locks.  Errors: EEXIST if another process holds it, EIO. */
 adamix_err adamix_lock_take (int *lock, const char *path);
@@ -260,10 +274,22 @@ void adamix_ini_destroy (adamix_ini *ini);
 /* ---- plots (gnuplot) --------------------------------------------------------------------------------------------- */
 
 /* Write folder/NAME.gp, which draws folder/NAME.svg of that size by `script`, gnuplot's commands with other files of the folder
- * by their names, and let gnuplot run it.  *drawn is false, and there is no NAME.svg, where there is no gnuplot or it fails;
- * the script stays.  Errors: EIO, ENOMEM. */
+ * by their names, and let gnuplot run it; and once more for NAME.png, twice as large, which a gnuplot without cairo cannot
+ * draw.  *drawn is false, and there is no NAME.svg, where there is no gnuplot or it fails; the script stays.  Errors: EIO,
+ * ENOMEM. */
 adamix_err adamix_plot_draw (const char *folder, const char *name, int width, int height, const char *script,
                              bool *drawn);
+
+/* A figure in the making: print the table that it shows, with a title line, and the commands that draw it. */
+typedef struct adamix_figure {
+  adamix_draft table, script;
+} adamix_figure;
+/* Errors: ENOMEM. */
+adamix_err adamix_figure_begin (adamix_figure *out);
+/* Write folder/NAME.tsv and draw NAME by the script (adamix_plot_draw).  Releases both.  Errors: EIO, ENOMEM. */
+adamix_err adamix_figure_draw (adamix_figure *figure, const char *folder, const char *name, int width, int height,
+                               bool *drawn);
+void adamix_figure_destroy (adamix_figure *figure);
 
 /* ---- options ----------------------------------------------------------------------------------------------------- */
 

@@ -1,5 +1,6 @@
 libadamix_la_SOURCES += \
   %D%/clock.c \
+  %D%/draft.c \
   %D%/err.c \
   %D%/fault.c \
   %D%/fault.h \

@@ -38,7 +38,10 @@ for file in diversity.json diversity.tsv line.tsv; do
   expect "three ranks write the same $file" cmp "$scratch/report/$file" "$scratch/ranks/$file"
 done
 if command -v gnuplot > /dev/null; then
-  for name in diversity line; do expect "$name.svg is drawn" grep -q '</svg>' "$scratch/report/$name.svg"; done
+  for name in diversity line; do
+    expect "$name.svg is drawn" grep -q '</svg>' "$scratch/report/$name.svg"
+    expect "$name.png too" grep -qa IEND "$scratch/report/$name.png"
+  done
 else
   skip "plots" "there is no gnuplot"
 fi
