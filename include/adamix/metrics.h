@@ -1,5 +1,5 @@
 /* adamix/metrics.h - the numbers a task is judged by, under transformers' run_glue names; how far probabilities can be
- * trusted; how far experts are apart.
+ * trusted; how far experts are apart; what repeated runs say.
  *
  * Equal to scikit-learn's and scipy's; an undefined value is NaN (null in JSON).  Pure functions in fp64; Local.         */
 #ifndef ADAMIX_METRICS_H
@@ -102,6 +102,34 @@ double adamix_metric_disagreement (int64_t n, const int32_t *a, const int32_t *b
  *   max over 0 <= t <= 1 of loss (t) - ((1 - t) loss (0) + t loss (1)),  at least 0
  * of points in ascending t, 0 and 1 among them (else NaN).  *at is its t. */
 double adamix_metric_barrier (int64_t n, const double *t, const double *loss, double *at);
+
+/* ---- repetitions ---------------------------------------------------------------------------------------------------------- */
+
+/* P (|T| <= |t|) of Student's t with df >= 1 degrees of freedom; and the t of a probability p, 0 <= p < 1: the two-sided
+ * quantile, e.g. 2.776 for 0.95 and 4. */
+double adamix_metric_student (double t, int64_t df);
+double adamix_metric_student_quantile (double p, int64_t df);
+
+/* What n independent repetitions of a measurement, such as runs that differ in their seed, say of it. */
+typedef struct adamix_sample {
+  int64_t n;
+  double mean;      /* NaN for n = 0 */
+  double deviation; /* sqrt (sum (x - mean)^2 / (n - 1)); NaN for n < 2 */
+  double margin; /* the interval mean +- deviation / sqrt n * t holds what is measured with the confidence asked for */
+} adamix_sample;
+adamix_sample adamix_metric_sample (int64_t n, const double *x, double confidence);
+
+/* Student's paired test of the hypothesis that a and b are the same in the mean; two-sided. */
+typedef struct adamix_paired {
+  adamix_sample difference; /* of a - b */
+  double t, p; /* NaN for n < 2 and where all differences are equal, which is no evidence but a lack of it */
+} adamix_paired;
+/* a, b [n]: pairs; difference [n]: scratch. */
+adamix_paired adamix_metric_paired (int64_t n, const double *a, const double *b, double *difference, double confidence);
+/* Holm (1979): p values of a family of tests, so that the chance of any false rejection keeps its level:
+ *   adjusted_i = min (1, max over p_j <= p_i of p_j times the number of p that are not below p_j)
+ * NaN stands for a test that could not be made, and is none of the family. */
+void adamix_metric_holm (int64_t n, const double *p, double *adjusted);
 
 #ifdef __cplusplus
 }

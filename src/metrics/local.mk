@@ -6,4 +6,5 @@ libadamix_la_SOURCES += \
   %D%/metric.c \
   %D%/metrics_private.h \
   %D%/rank.c \
+  %D%/statistics.c \
   %D%/uncertainty.c
