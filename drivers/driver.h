@@ -19,6 +19,7 @@ int driver_merge (const driver_command *self, int argc, char **argv);
 int driver_inspect (const driver_command *self, int argc, char **argv);
 int driver_encode (const driver_command *self, int argc, char **argv);
 int driver_sweep (const driver_command *self, int argc, char **argv);
+int driver_report (const driver_command *self, int argc, char **argv);
 int driver_bench (const driver_command *self, int argc, char **argv);
 
 /* A process of the binary, one of many under a launcher. */

@@ -32,6 +32,7 @@ adamix_SOURCES = \
   %D%/main.c \
   %D%/merge.c \
   %D%/predict.c \
+  %D%/report.c \
   %D%/session.c \
   %D%/sweep.c \
   %D%/train.c \

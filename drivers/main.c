@@ -18,6 +18,8 @@ static const driver_command commands[] = {
   { "encode", "--model DIR [--max-length N]", "token ids of each line of standard input", driver_encode },
   { "sweep", "FILE [--dry-run] [--jobs N] [options] [--slurm [-- OPTION-OF-SBATCH...]]",
     "make the runs of an INI file: settings and grids of them, by seeds", driver_sweep },
+  { "report", "RUN...|SWEEP [options] or --compare RUN RUN",
+    "a page to look at, tables and plots out of the folders of runs", driver_report },
   { "bench", "step|gemm|comm|scaling [options]", "measure this machine: steps, GEMM, communication, scaling",
     driver_bench },
 };

@@ -157,6 +157,10 @@ adamix_err adamix_grow (void **array, int64_t *capacity, int64_t need, size_t it
 #define ADAMIX_GROW(array, capacity, need) adamix_grow ((void **) &(array), (capacity), (need), sizeof *(array))
 /* printf into new memory.  Errors: ENOMEM. */
 adamix_err adamix_format (char **out, const char *format, ...) ADAMIX_PRINTF (2, 3);
+adamix_err adamix_format_list (char **out, const char *format, va_list arguments) ADAMIX_PRINTF (2, 0);
+/* A number by the fewest digits that give it again.  Pure. */
+#define ADAMIX_NUMBER_TEXT 32
+void adamix_number_text (char out[ADAMIX_NUMBER_TEXT], double value);
 
 /* ---- files ------------------------------------------------------------------------------------------------------- */
 

@@ -119,6 +119,9 @@ typedef struct adamix_sample {
 } adamix_sample;
 adamix_sample adamix_metric_sample (int64_t n, const double *x, double confidence);
 
+/* The value below which lies that share of n >= 1 ascending ones, interpolated: 0 is the least, 0.5 the median, 1 the most. */
+double adamix_metric_quantile (int64_t n, const double *ascending, double share);
+
 /* Student's paired test of the hypothesis that a and b are the same in the mean; two-sided. */
 typedef struct adamix_paired {
   adamix_sample difference; /* of a - b */

@@ -99,6 +99,11 @@ adamix_err adamix_train_config_recall (adamix_options *options, const char *run)
 /* Was the run in --output, if there is one, made with these options, but for those that change no number?  `config` is
  * checked.  Errors: EUSAGE naming one that differs, and both values; EIO, EFORMAT, ENOMEM. */
 adamix_err adamix_train_config_compare (const adamix_train_config *config, const adamix_options *options);
+/* Does an option have a say in the numbers of a run, or in the order in which they come?  Not those that say where files are, how
+ * a process works and what it keeps.  Pure. */
+bool adamix_train_option_counts (const char *name);
+/* The text of a value in run.json, as a command line would give it, reals as short as they can be; "" for null.  Errors: ENOMEM. */
+adamix_err adamix_train_option_text (const json_t *value, char **out);
 /* The task of a configuration: a row of the table, or own data.  Errors: EUSAGE. */
 adamix_err adamix_train_config_task (const adamix_train_config *config, adamix_task *task);
 

@@ -78,13 +78,29 @@ adamix_grow (void **array, int64_t *capacity, int64_t need, size_t item)
 }
 
 adamix_err
+adamix_format_list (char **out, const char *format, va_list arguments)
+{
+  if (!ADAMIX_FAULT (alloc) && vasprintf (out, format, arguments) >= 0) return ADAMIX_OK;
+  *out = NULL;
+  return adamix_err_set (ADAMIX_ENOMEM, "out of memory: a text could not be put together");
+}
+
+adamix_err
 adamix_format (char **out, const char *format, ...)
 {
   va_list arguments;
   va_start (arguments, format);
-  int length = ADAMIX_FAULT (alloc) ? -1 : vasprintf (out, format, arguments);
+  const adamix_err err = adamix_format_list (out, format, arguments);
   va_end (arguments);
-  if (length >= 0) return ADAMIX_OK;
-  *out = NULL;
-  return adamix_err_set (ADAMIX_ENOMEM, "out of memory: a text could not be put together");
+  return err;
+}
+
+void
+adamix_number_text (char out[ADAMIX_NUMBER_TEXT], double value)
+{
+  enum { DIGITS = 17 };
+  for (int digits = 1; digits <= DIGITS; digits++) {
+    snprintf (out, ADAMIX_NUMBER_TEXT, "%.*g", digits, value);
+    if (strtod (out, NULL) == value) break;
+  }
 }

@@ -12,11 +12,19 @@ is_constant (const double *x, int64_t n)
 }
 
 static double
+mean_of (const double *x, int64_t n)
+{
+  double sum = 0;
+  for (int64_t i = 0; i < n; i++) sum += x[i];
+  return sum / (double) n;
+}
+
+static double
 correlation (const double *x, const double *y, int64_t n)
 {
   double xy = 0, xx = 0, yy = 0;
   if (n < 2 || is_constant (x, n) || is_constant (y, n)) return NAN;
-  double mean_x = adamix_metric_mean (x, n), mean_y = adamix_metric_mean (y, n);
+  double mean_x = mean_of (x, n), mean_y = mean_of (y, n);
   for (int64_t i = 0; i < n; i++) {
     double dx = x[i] - mean_x, dy = y[i] - mean_y;
     xy += dx * dy;

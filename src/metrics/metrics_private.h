@@ -15,8 +15,6 @@ adamix_err adamix_metric_sort (const double *x, int64_t n, adamix_ranked **out);
 int64_t adamix_metric_ties (const adamix_ranked *sorted, int64_t n, int64_t first);
 /* rank[i] of x[i] from 1; equal values share the mean of their ranks.  Errors: ENOMEM. */
 adamix_err adamix_metric_rank (const double *x, int64_t n, double *rank);
-/* NaN for n = 0. */
-double adamix_metric_mean (const double *x, int64_t n);
 bool adamix_metric_has_nan (const double *x, int64_t n);
 
 #endif

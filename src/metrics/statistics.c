@@ -2,14 +2,6 @@
 
 #include <math.h>
 
-double
-adamix_metric_mean (const double *x, int64_t n)
-{
-  double sum = 0;
-  for (int64_t i = 0; i < n; i++) sum += x[i];
-  return sum / (double) n;
-}
-
 /* ---- Student's distribution ---- */
 
 /* P (|T| <= sqrt df tan theta): a finite series for whole degrees of freedom.  Abramowitz and Stegun 26.7.3, 26.7.4 */
@@ -48,18 +40,28 @@ adamix_metric_student_quantile (double p, int64_t df)
 
 /* ---- samples ---- */
 
+/* From the first number on, so that equal numbers have no deviation at all. */
 adamix_sample
 adamix_metric_sample (int64_t n, const double *x, double confidence)
 {
   adamix_sample out = { n, NAN, NAN, NAN };
+  double sum = 0, squares = 0;
   if (n == 0) return out;
-  double squares = 0;
-  out.mean = adamix_metric_mean (x, n);
+  for (int64_t i = 0; i < n; i++) sum += x[i] - x[0];
+  out.mean = x[0] + sum / (double) n;
   if (n == 1) return out;
   for (int64_t i = 0; i < n; i++) squares += (x[i] - out.mean) * (x[i] - out.mean);
   out.deviation = sqrt (squares / (double) (n - 1));
   out.margin = out.deviation / sqrt ((double) n) * adamix_metric_student_quantile (confidence, n - 1);
   return out;
+}
+
+double
+adamix_metric_quantile (int64_t n, const double *ascending, double share)
+{
+  const double place = share * (double) (n - 1);
+  const int64_t below = (int64_t) floor (place), above = below + 1 < n ? below + 1 : below;
+  return ascending[below] + (place - (double) below) * (ascending[above] - ascending[below]);
 }
 
 /* A difference of equal pairs that is not quite the same everywhere is rounding: 1e-12 of the largest number. */

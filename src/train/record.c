@@ -16,6 +16,15 @@ static const char *const free_options[] = { "model",      "data",   "output",   
                                             "log-every",  "keep",   "save-every", "config",     "recipe",
                                             "tensorboard" };
 
+bool
+adamix_train_option_counts (const char *name)
+{
+  bool counts = true;
+  for (size_t i = 0; i < sizeof free_options / sizeof *free_options; i++)
+    counts = counts && strcmp (free_options[i], name) != 0;
+  return counts;
+}
+
 json_t *
 adamix_record_fixed_options (const adamix_options *options)
 {
@@ -180,14 +189,16 @@ is_recalled (const char *name)
   return recalled;
 }
 
-/* The text of a value in run.json, as a command line would give it; "" for null. */
-static adamix_err
-option_text (const json_t *value, char **out)
+adamix_err
+adamix_train_option_text (const json_t *value, char **out)
 {
-  enum { DIGITS = 17 };
+  char number[ADAMIX_NUMBER_TEXT];
   if (json_is_string (value)) return adamix_format (out, "%s", json_string_value (value));
   if (json_is_integer (value)) return adamix_format (out, "%lld", (long long) json_integer_value (value));
-  if (json_is_real (value)) return adamix_format (out, "%.*g", DIGITS, json_real_value (value));
+  if (json_is_real (value)) {
+    adamix_number_text (number, json_real_value (value));
+    return adamix_format (out, "%s", number);
+  }
   return adamix_format (out, "%s", json_is_boolean (value) ? json_is_true (value) ? "true" : "false" : "");
 }
 
@@ -205,7 +216,7 @@ adamix_train_config_recall (adamix_options *options, const char *run)
     if (!is_recalled (name) || json_is_null (value)) continue;
     free (text);
     text = NULL;
-    ADAMIX_TRY (option_text (value, &text));
+    ADAMIX_TRY (adamix_train_option_text (value, &text));
     /* What nobody gave then is not given now: some options may not stand beside others.  The default of share is the
      * method's, so that the table's may well have been given. */
     const char *fallback = adamix_options_value (options, name);

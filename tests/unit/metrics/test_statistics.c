@@ -91,3 +91,21 @@ Test (statistics, holm_is_that_of_its_definition)
         check (adjusted[k], row->adjusted[k], "Holm");
   }
 }
+
+Test (statistics, quantiles_are_interpolated)
+{
+  const double x[] = { 1, 2, 4, 8, 16 };
+  check (adamix_metric_quantile (5, x, 0), 1, "least");
+  check (adamix_metric_quantile (5, x, 0.25), 2, "quarter");
+  check (adamix_metric_quantile (5, x, 0.6), 5.6, "0.6");
+  check (adamix_metric_quantile (5, x, 1), 16, "most");
+  check (adamix_metric_quantile (1, x, 0.7), 1, "of one");
+}
+
+Test (statistics, equal_numbers_have_no_deviation)
+{
+  /* Their sum over three is not quite the number. */
+  const double x[] = { 279.0 / 408, 279.0 / 408, 279.0 / 408 };
+  const adamix_sample s = adamix_metric_sample (3, x, 0.95);
+  cr_assert (s.mean == x[0] && s.deviation == 0 && s.margin == 0);
+}

@@ -1,0 +1,12 @@
+# tests/unit/report
+check_PROGRAMS += tests/unit/report/test_study
+tests_unit_report_test_study_SOURCES = %D%/test_study.c
+tests_unit_report_test_study_CPPFLAGS = $(unit_CPPFLAGS)
+tests_unit_report_test_study_LDADD = $(unit_LDADD)
+TESTS += tests/unit/report/test_study
+
+check_PROGRAMS += tests/unit/report/test_table
+tests_unit_report_test_table_SOURCES = %D%/test_table.c
+tests_unit_report_test_table_CPPFLAGS = $(unit_CPPFLAGS)
+tests_unit_report_test_table_LDADD = $(unit_LDADD)
+TESTS += tests/unit/report/test_table
