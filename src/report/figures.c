@@ -40,17 +40,44 @@ label_row (const char *name, int64_t row, FILE *script)
 static int
 height_of_rows (int64_t rows)
 {
-  enum { MARGINS = 96, ROW = 44 };
+  enum { MARGINS = 104, ROW = 44 };
   return MARGINS + ROW * (int) rows;
+}
+
+/* What a plot's numbers reach from and to. */
+typedef struct extent {
+  double low, high;
+} extent;
+
+static const extent nothing = { INFINITY, -INFINITY };
+
+static void
+extend (extent *x, double value)
+{
+  if (!isfinite (value)) return;
+  x->low = fmin (x->low, value);
+  x->high = fmax (x->high, value);
+}
+
+/* As many as a narrow plot has room for, at 1, 2 or 5 times a power of ten; by itself gnuplot sets twice as many. */
+static void
+set_tics (const extent *x, FILE *script)
+{
+  enum { MOST = 5 };
+  const double least = (x->high - x->low) / MOST;
+  if (!(least > 0)) return;
+  const double power = pow (10, floor (log10 (least))), factor = least / power;
+  fprintf (script, "set xtics %.9g\n", power * (factor <= 1 ? 1 : factor <= 2 ? 2 : factor <= 5 ? 5 : 10));
 }
 
 /* Rows of numbers, with room for a key over them. */
 static void
-set_rows (int64_t rows, const char *label, FILE *script)
+set_rows (int64_t rows, const extent *x, const char *label, FILE *script)
 {
+  set_tics (x, script);
   fprintf (script,
-           "unset grid\nset grid xtics back linecolor '#dddddd'\nset border 1\nunset ytics\nset yrange [0.5:%lld.8]\n"
-           "set offsets graph 0.04, graph 0.04, 0, 0\nset lmargin 3\nset rmargin 4\nset tmargin 1.5\nset bmargin 3.5\n"
+           "unset grid\nset grid xtics back linecolor '#dddddd'\nset border 1\nunset ytics\nset yrange [0.5:%lld.85]\n"
+           "set offsets graph 0.04, graph 0.04, 0, 0\nset lmargin 3\nset rmargin 4\nset tmargin 2\nset bmargin 3.5\n"
            "set key tmargin left horizontal reverse Left samplen 1\nset xlabel ",
            (long long) rows);
   print_string (label, script);
@@ -63,15 +90,18 @@ static adamix_err
 tabulate_results (const adamix_report_study *study, const adamix_report_task *task, adamix_figure *figure)
 {
   double *value;
+  extent x = nothing;
   ADAMIX_RETURN_IF (ADAMIX_ALLOC (value, study->runs));
   FILE *table = figure->table.stream, *script = figure->script.stream;
   fprintf (table, "row\tvalue\tmean\tfrom\tto\tsetting\n");
-  set_rows (task->groups, task->metric, script);
   for (int64_t g = 0; g < task->groups; g++) {
     const int64_t row = task->groups - g, n = adamix_report_values (study, &task->group[g], task->metric, value);
     const adamix_sample s = adamix_metric_sample (n, value, REPORT_CONFIDENCE);
     label_row (task->group[g].name, row, script);
+    extend (&x, s.mean - s.margin);
+    extend (&x, s.mean + s.margin);
     for (int64_t i = 0; i < n; i++) {
+      extend (&x, value[i]);
       const double mean = i ? NAN : s.mean;
       fprintf (table, "%lld\t%.9g\t%.9g\t%.9g\t%.9g\t", (long long) row, value[i], mean, mean - s.margin,
                mean + s.margin);
@@ -79,6 +109,7 @@ tabulate_results (const adamix_report_study *study, const adamix_report_task *ta
       fputc ('\n', table);
     }
   }
+  set_rows (task->groups, &x, task->metric, script);
   free (value);
   return ADAMIX_OK;
 }
@@ -93,9 +124,8 @@ draw_results (adamix_report_page *page, const adamix_report_study *study, const 
   ADAMIX_TRY (adamix_figure_begin (&figure));
   ADAMIX_TRY (tabulate_results (study, task, &figure));
   fprintf (figure.script.stream,
-           "plot '%s.tsv' using 2:1 with points pointtype 7 pointsize 0.5 linecolor '#999999' title 'a run', '' using "
-           "3:1:4:5 with xerrorbars linestyle 1 notitle, '' using 3:1 with points linestyle 1 title 'mean, 95 %% "
-           "interval'\n",
+           "plot '%s.tsv' using 2:1 with points pointtype 7 pointsize 0.5 linecolor '#999999' title 'run', '' using "
+           "3:1:4:5 with xerrorbars linestyle 1 notitle, '' using 3:1 with points linestyle 1 title 'mean'\n",
            name);
   adamix_report_page_figure (page, &figure, name, height_of_rows (task->groups),
                              "The metric of each run, and the mean of each group with its 95 % confidence interval.");
@@ -285,7 +315,7 @@ ascending (const void *a, const void *b)
 /* Row by row what a mode has more than the merged module of its run; then the box of the single routes. */
 static adamix_err
 tabulate_modes (const adamix_report_study *study, const adamix_report_task *task, const adamix_report_group *group,
-                int64_t row, json_t *modes, FILE *table)
+                int64_t row, json_t *modes, extent *x, FILE *table)
 {
   double *single;
   int64_t n = 0, points = 0;
@@ -303,6 +333,7 @@ tabulate_modes (const adamix_report_study *study, const adamix_report_task *task
       /* Equal values would hide each other. */
       const double beside = 0.06 * (double) (points++ % PLACES - PLACES / 2);
       fprintf (table, "%.9g\t%.9g\t%d\tnan\tnan\tnan\tnan\tnan\n", (double) row + beside, difference, kind);
+      extend (x, difference);
       if (kind != ENSEMBLE) single[n++] = difference;
     }
   qsort (single, (size_t) n, sizeof *single, ascending);
@@ -320,14 +351,14 @@ plot_modes (const char *name, FILE *script)
   static const struct {
     const char *title, *colour;
     int type;
-  } points[] = { [EXPERT] = { "single experts", "#0072b2", 7 },
-                 [RANDOM] = { "random routes", "#d55e00", 5 },
+  } points[] = { [EXPERT] = { "experts", "#0072b2", 7 },
+                 [RANDOM] = { "random", "#d55e00", 5 },
                  [ENSEMBLE] = { "ensemble", "#009e73", 9 } };
   fprintf (
       script,
       "set arrow from 0, graph 0 to 0, graph 1 nohead linestyle 9 back\n"
       "plot '%s.tsv' using 4:1:($8-$4):(0) with vectors nohead linewidth 1.5 linecolor '#888888' notitle, '' using "
-      "6:1:5:7:($1-0.2):($1+0.2) with boxxyerror fillstyle solid 0.25 border linecolor '#888888' notitle, '' using "
+      "6:1:5:7:($1-0.2):($1+0.2) with boxxyerror linecolor '#888888' fillstyle solid 0.25 border notitle, '' using "
       "6:($1-0.2):(0):(0.4) with vectors nohead linewidth 3 linecolor '#888888' notitle",
       name);
   for (int kind = 0; kind < MERGED; kind++)
@@ -344,6 +375,7 @@ draw_modes (adamix_report_page *page, const adamix_report_study *study, const ad
   char *name = NULL, *label = NULL;
   int64_t rows = 0;
   json_t *modes = NULL;
+  extent x = { 0, 0 };
   adamix_figure figure = { 0 };
   ADAMIX_TRY (adamix_report_name ("routes", task, &name));
   ADAMIX_TRY (adamix_format (&label, "%s less that of the merged module", task->short_metric));
@@ -356,10 +388,10 @@ draw_modes (adamix_report_page *page, const adamix_report_study *study, const ad
     if (!modes) ADAMIX_TRY (adamix_err_set (ADAMIX_ENOMEM, "no memory for the modes of inference"));
     if (json_object_size (modes) < 2) continue;
     label_row (task->group[g].name, ++rows, script);
-    ADAMIX_TRY (tabulate_modes (study, task, &task->group[g], rows, modes, table));
+    ADAMIX_TRY (tabulate_modes (study, task, &task->group[g], rows, modes, &x, table));
   }
   if (!rows) goto done;
-  set_rows (rows, label, script);
+  set_rows (rows, &x, label, script);
   plot_modes (name, script);
   adamix_report_page_figure (
       page, &figure, name, height_of_rows (rows),

@@ -33,7 +33,7 @@ static const char style[] =
     "tr>:first-child{position:sticky;left:0;background:var(--page)}\n"
     "td{min-width:6rem;max-width:28rem;overflow-wrap:anywhere}\n"
     ".n{text-align:right;white-space:nowrap;min-width:0}\n"
-    "code{font:.875em/1.4 ui-monospace,\"DejaVu Sans Mono\",monospace}\n"
+    "code,pre{font:.875em/1.45 ui-monospace,\"DejaVu Sans Mono\",monospace}\n"
     "pre{margin:.25rem 0 1rem;padding:.6rem .8rem;background:var(--soft);border-radius:4px;white-space:pre-wrap;"
     "overflow-wrap:anywhere}\n"
     "details{margin:1rem 0}\n"

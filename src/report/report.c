@@ -39,13 +39,13 @@ lead_in (adamix_report_page *page, const adamix_report_study *study)
   for (int64_t r = 0; r < study->runs; r++) finished += study->run[r].results != NULL;
   for (int64_t t = 0; t < study->tasks; t++) groups += study->task[t].groups;
   if (study->runs == 1)
-    adamix_report_page_lead (page, "A run of adamix on %s, %s.", study->task[0].name,
-                             finished ? "finished" : "not finished");
+    adamix_report_page_lead (page, "A run of adamix on %s, %sfinished.", study->task[0].name, finished ? "" : "not ");
+  else if (study->tasks == 1)
+    adamix_report_page_lead (page, "%lld runs of adamix on %s, %lld of them finished; settings: %lld.",
+                             (long long) study->runs, study->task[0].name, (long long) finished, (long long) groups);
   else
-    adamix_report_page_lead (page, "%lld runs of adamix, %lld of them finished: %lld %s of %s.",
-                             (long long) study->runs, (long long) finished, (long long) groups,
-                             groups == 1 ? "setting" : "settings",
-                             study->tasks == 1 ? study->task[0].name : "several tasks");
+    adamix_report_page_lead (page, "%lld runs of adamix on %lld tasks, %lld of them finished.", (long long) study->runs,
+                             (long long) study->tasks, (long long) finished);
 }
 
 static void
@@ -112,8 +112,8 @@ show_task (adamix_report_page *page, const adamix_report_study *study, const ada
   if (!compare) adamix_report_show_results (page, study, task);
   adamix_report_page_put (page, "<div class=\"figures\">\n");
   if (!compare && study->runs > 1) adamix_report_draw_results (page, study, task);
-  adamix_report_draw_loss (page, study, task);
   adamix_report_draw_modes (page, study, task);
+  adamix_report_draw_loss (page, study, task);
   adamix_report_page_put (page, "</div>\n");
   adamix_report_show_modes (page, study, task);
   if (compare) return;

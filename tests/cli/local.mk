@@ -19,6 +19,7 @@ cli_tests = \
   %D%/precision.sh \
   %D%/prescribed.sh \
   %D%/ranks.sh \
+  %D%/report.sh \
   %D%/reproducible.sh \
   %D%/routers.sh \
   %D%/routes.sh \
