@@ -41,7 +41,7 @@ static const char style[] =
     ".figures{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,24rem),1fr));gap:1.5rem 2rem;"
     "margin:1.5rem 0}\n"
     "figure{margin:0;max-width:36rem}\n"
-    "figcaption{color:var(--dim);font-size:.9375rem}\n"
+    "figcaption{margin-top:.4rem;color:var(--dim);font-size:.9375rem}\n"
     "figure svg{display:block;width:100%;height:auto}\n"
     "svg [color=black]{color:var(--text)}\n"
     "svg [stroke=black]{stroke:var(--text)}\n"

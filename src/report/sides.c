@@ -6,12 +6,12 @@
 #include <string.h>
 
 static void
-add_sides (adamix_report_table *t, const adamix_report_study *study)
+add_sides (adamix_report_table *t, const adamix_report_study *study, bool numbers)
 {
   const adamix_report_run *a = &study->run[0], *b = &study->run[1];
   const bool same = strcmp (a->name, b->name) == 0;
-  adamix_report_table_column (t, true, same ? a->path : a->name);
-  adamix_report_table_column (t, true, same ? b->path : b->name);
+  adamix_report_table_column (t, numbers, same ? a->path : a->name);
+  adamix_report_table_column (t, numbers, same ? b->path : b->name);
 }
 
 /* What both have alike is left out. */
@@ -39,8 +39,10 @@ compare_settings (adamix_report_table *t, const adamix_report_study *study)
   const adamix_option *option = adamix_train_options (&count);
   const json_t *a = study->run[0].record, *b = study->run[1].record;
   for (int i = 0; i < count; i++)
-    ADAMIX_RETURN_IF (compare_value (t, option[i].name, json_object_get (json_object_get (a, "config"), option[i].name),
-                                     json_object_get (json_object_get (b, "config"), option[i].name)));
+    if (strcmp (option[i].name, "output") != 0)
+      ADAMIX_RETURN_IF (compare_value (t, option[i].name,
+                                       json_object_get (json_object_get (a, "config"), option[i].name),
+                                       json_object_get (json_object_get (b, "config"), option[i].name)));
   for (int64_t i = 0; i < adamix_report_circumstances; i++) {
     const char *path = adamix_report_circumstance[i].path;
     ADAMIX_RETURN_IF (compare_value (t, adamix_report_circumstance[i].name, adamix_report_member (a, path),
@@ -69,7 +71,7 @@ adamix_report_show_sides (adamix_report_page *page, const adamix_report_study *s
   json_t *value;
   adamix_report_table_begin (&t, "differences", "Settings and circumstances in which the two runs differ.");
   adamix_report_table_column (&t, false, "setting");
-  add_sides (&t, study);
+  add_sides (&t, study, false);
   if (!t.err) t.err = compare_settings (&t, study);
   if (!t.err && !t.cells) adamix_report_page_say (page, "p", "Both runs have the same settings.");
   adamix_report_page_table (page, &t, NULL, true);
@@ -77,7 +79,7 @@ adamix_report_show_sides (adamix_report_page *page, const adamix_report_study *s
                              "Results of both runs, and the second less the first. Two runs say nothing of "
                              "chance: for that it takes several seeds of each.");
   adamix_report_table_column (&t, false, "result");
-  add_sides (&t, study);
+  add_sides (&t, study, true);
   adamix_report_table_column (&t, true, "difference");
   json_object_foreach (study->run[0].results, key, value) if (json_is_number (value)) compare_number (&t, study, key);
   json_object_foreach (study->run[1].results, key,

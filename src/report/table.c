@@ -169,6 +169,11 @@ static const replacement in_latex[] = { { '\\', "\\textbackslash{}" },
 static const replacement in_html[] = { { '<', "&lt;" },   { '>', "&gt;" },   { '&', "&amp;" },
                                        { '"', "&quot;" }, { '\'', "&#39;" }, { 0, NULL } };
 
+/* The same for names, which may be broken behind their parts. */
+static const replacement in_html_names[] = { { '<', "&lt;" },    { '>', "&gt;" },   { '&', "&amp;" },
+                                             { '"', "&quot;" },  { '\'', "&#39;" }, { '_', "_<wbr/>" },
+                                             { '/', "/<wbr/>" }, { 0, NULL } };
+
 void
 adamix_report_escape (const char *text, FILE *out)
 {
@@ -260,7 +265,7 @@ print_row (const adamix_report_table *t, int64_t r, FILE *out)
   for (int64_t c = 0; c < t->columns; c++) {
     const char *element = c ? "td" : "th";
     fprintf (out, "<%s%s%s>", element, c ? "" : " scope=\"row\"", t->number[c] ? " class=\"n\"" : "");
-    adamix_report_escape (text_of (t, r, c), out);
+    print_replaced (text_of (t, r, c), c ? in_html : in_html_names, out);
     fprintf (out, "</%s>", element);
   }
   fputs ("</tr>\n", out);
@@ -275,7 +280,7 @@ adamix_report_table_html (const adamix_report_table *t, FILE *out)
   fprintf (out, " <code>%s</code></span></caption>\n<thead><tr>", t->name);
   for (int64_t c = 0; c < t->columns; c++) {
     fprintf (out, "<th scope=\"col\"%s>", t->number[c] ? " class=\"n\"" : "");
-    adamix_report_escape (t->title[c], out);
+    print_replaced (t->title[c], in_html_names, out);
     fputs ("</th>", out);
   }
   fputs ("</tr></thead>\n<tbody>\n", out);

@@ -122,9 +122,9 @@ say_verdict (adamix_report_page *page, const adamix_report_task *task, const res
                                             : "%s: the best mean is that of %s, %.4f (n = %lld).",
                           task->metric, task->group[task->reference].name, best->mean, (long long) best->n);
   if (tests)
-    adamix_report_page_say (page, "p",
-                            "Of %lld tests against it, %lld %s a difference (p < 0.05 after Holm's correction).",
-                            (long long) tests, (long long) apart, apart == 1 ? "finds" : "find");
+    adamix_report_page_say (
+        page, "p", "Tests against it that find a difference with p < 0.05 after Holm's correction: %lld of %lld.",
+        (long long) apart, (long long) tests);
   else
     adamix_report_page_say (page, "p",
                             "No test could be made: it takes two common seeds or more, with differences that "
