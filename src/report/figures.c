@@ -236,10 +236,9 @@ tabulate_loss (const adamix_report_study *study, const adamix_report_task *task,
 static void
 plot_loss (const adamix_report_task *task, const curves *c, const char *name, FILE *script)
 {
-  fprintf (
-      script,
-      "set xlabel 'step'\nset ylabel 'training loss'\nset key bmargin left vertical maxcols 1 reverse Left samplen 2\n"
-      "plot");
+  fprintf (script, "set xlabel 'step' offset 0,0.5\nset ylabel 'training loss'\nset key bmargin left vertical maxcols "
+                   "1 reverse Left samplen 2\n"
+                   "plot");
   for (int64_t k = 0; k < c->count; k++)
     if (task->group[c->first + k].runs > 1)
       fprintf (script,
@@ -254,6 +253,14 @@ plot_loss (const adamix_report_task *task, const curves *c, const char *name, FI
   fputc ('\n', script);
 }
 
+static bool
+has_bands (const adamix_report_task *task)
+{
+  bool found = false;
+  for (int64_t g = 0; g < task->groups; g++) found = found || task->group[g].runs > 1;
+  return found;
+}
+
 static adamix_err
 draw_loss (adamix_report_page *page, const adamix_report_study *study, const adamix_report_task *task, const curves *c)
 {
@@ -264,10 +271,11 @@ draw_loss (adamix_report_page *page, const adamix_report_study *study, const ada
   ADAMIX_TRY (adamix_report_name ("loss", task, &base));
   ADAMIX_TRY (c->first ? adamix_format (&name, "%s-%lld", base, (long long) (c->first / COLOURS + 1))
                        : adamix_format (&name, "%s", base));
-  if (c->width > 1) ADAMIX_TRY (adamix_format (&smoothed, "means over %lld steps; ", (long long) c->width));
+  if (c->width > 1) ADAMIX_TRY (adamix_format (&smoothed, ", means over %lld steps", (long long) c->width));
   ADAMIX_TRY (adamix_format (
-      &caption, "Training loss%s: %slines are means over the runs, bands reach from the least to the most.",
-      task->groups > c->count ? " of some of the groups" : "", smoothed ? smoothed : ""));
+      &caption, "Training loss%s%s%s.", smoothed ? smoothed : "",
+      task->groups > c->count ? ", some of the settings" : "",
+      has_bands (task) ? "; lines are means over the runs, bands reach from the least to the most" : ""));
   ADAMIX_TRY (adamix_figure_begin (&figure));
   ADAMIX_TRY (tabulate_loss (study, task, c, figure.table.stream));
   plot_loss (task, c, name, figure.script.stream);

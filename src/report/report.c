@@ -10,11 +10,13 @@ static adamix_err
 choose_places (const adamix_report_args *args, char **folder, char **page)
 {
   const char *first = args->path[0];
-  const bool alone = args->paths == 1, one_run = alone && adamix_report_run_is (first);
+  const bool alone = args->paths == 1;
+  bool one_run;
+  ADAMIX_RETURN_IF (adamix_report_run_is (first, &one_run));
   ADAMIX_RETURN_IF (args->output ? adamix_format (folder, "%s", args->output)
                     : alone      ? adamix_path_join (folder, first, "report")
                                  : adamix_format (folder, "report"));
-  return adamix_path_join (page, one_run && !args->output ? first : *folder, "report.html");
+  return adamix_path_join (page, alone && one_run && !args->output ? first : *folder, "report.html");
 }
 
 static adamix_err

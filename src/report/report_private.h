@@ -30,8 +30,8 @@ typedef struct adamix_report_run {
 /* Broken files are trouble, not errors.  Errors: ENOMEM. */
 adamix_err adamix_report_run_read (adamix_report_run *out, const char *path);
 void adamix_report_run_destroy (adamix_report_run *run);
-/* Has the folder any file of a run? */
-bool adamix_report_run_is (const char *path);
+/* Has the folder any file of a run?  Errors: ENOMEM. */
+adamix_err adamix_report_run_is (const char *path, bool *out);
 /* A number of its results; NaN: none. */
 double adamix_report_run_value (const adamix_report_run *run, const char *key);
 /* *text, which may be NULL, becomes longer, with the separator between both.  Errors: ENOMEM. */

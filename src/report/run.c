@@ -51,17 +51,17 @@ adamix_report_run_blame (adamix_report_run *run, const char *format, ...)
   return err;
 }
 
-bool
-adamix_report_run_is (const char *path)
+adamix_err
+adamix_report_run_is (const char *path, bool *out)
 {
-  bool found = false;
-  char *file;
-  for (size_t i = 0; i < sizeof files_of_runs / sizeof *files_of_runs && !found; i++) {
-    if (adamix_path_join (&file, path, files_of_runs[i]) != ADAMIX_OK) return false;
-    found = adamix_path_exists (file);
+  *out = false;
+  for (size_t i = 0; i < sizeof files_of_runs / sizeof *files_of_runs && !*out; i++) {
+    char *file;
+    ADAMIX_RETURN_IF (adamix_path_join (&file, path, files_of_runs[i]));
+    *out = adamix_path_exists (file);
     free (file);
   }
-  return found;
+  return ADAMIX_OK;
 }
 
 double
@@ -73,9 +73,9 @@ adamix_report_run_value (const adamix_report_run *run, const char *key)
 
 /* ---- JSON files ---- */
 
-/* A file of the folder as a value of that type; NULL where it is missing, or broken, which is trouble. */
+/* A file of the folder; NULL where it is missing, or broken, which is trouble. */
 static adamix_err
-load (adamix_report_run *run, const char *name, json_type type, json_t **out)
+load (adamix_report_run *run, const char *name, json_t **out)
 {
   adamix_err err = ADAMIX_OK;
   char *path = NULL;
@@ -83,31 +83,53 @@ load (adamix_report_run *run, const char *name, json_type type, json_t **out)
   ADAMIX_TRY (adamix_path_join (&path, run->path, name));
   if (!adamix_path_exists (path)) goto done;
   err = adamix_json_load (out, path);
-  if (err == ADAMIX_ENOMEM) goto done;
-  if (err) ADAMIX_TRY (adamix_report_run_blame (run, "%s", adamix_err_message ()));
-  if (*out && json_typeof (*out) != type) {
-    json_decref (*out);
-    *out = NULL;
-    ADAMIX_TRY (adamix_report_run_blame (run, "%s: not %s", path, type == JSON_ARRAY ? "a list" : "an object"));
-  }
+  if (err && err != ADAMIX_ENOMEM) err = adamix_report_run_blame (run, "%s", adamix_err_message ());
 done:
   free (path);
   return err;
 }
 
+static adamix_err
+load_object (adamix_report_run *run, const char *name, json_t **out)
+{
+  ADAMIX_RETURN_IF (load (run, name, out));
+  if (!*out || json_is_object (*out)) return ADAMIX_OK;
+  json_decref (*out);
+  *out = NULL;
+  return adamix_report_run_blame (run, "%s/%s: not an object", run->path, name);
+}
+
+/* A single mode is stored without the list around it. */
+static adamix_err
+load_modes (adamix_report_run *run)
+{
+  json_t *found;
+  ADAMIX_RETURN_IF (load (run, FILE_INFERENCE, &found));
+  if (!found) return ADAMIX_OK;
+  if (json_is_array (found)) {
+    run->modes = found;
+    return ADAMIX_OK;
+  }
+  run->modes = json_array ();
+  adamix_json_append (&run->modes, found);
+  return run->modes ? ADAMIX_OK : adamix_err_set (ADAMIX_ENOMEM, "no memory for the modes of inference");
+}
+
 /* ---- metrics.jsonl ---- */
 
-/* A line's step and loss; false for what is none. */
-static bool
-read_line (const char *line, size_t length, double *step, double *loss)
+/* A line's step and loss; *good is false for what is none. */
+static adamix_err
+read_line (const char *line, size_t length, double *step, double *loss, bool *good)
 {
-  json_t *json = json_loadb (line, length, JSON_REJECT_DUPLICATES, NULL);
+  json_t *json;
+  json_error_t where;
+  if (adamix_json_parse (&json, line, length, JSON_REJECT_DUPLICATES, &where) == ADAMIX_ENOMEM) return ADAMIX_ENOMEM;
   const json_t *of_step = json_object_get (json, "step"), *of_loss = json_object_get (json, "loss");
-  const bool good = json_is_integer (of_step) && (json_is_number (of_loss) || json_is_null (of_loss));
+  *good = json_is_integer (of_step) && (json_is_number (of_loss) || json_is_null (of_loss));
   *step = json_number_value (of_step);
   *loss = json_is_number (of_loss) ? json_number_value (of_loss) : NAN;
   json_decref (json);
-  return good;
+  return ADAMIX_OK;
 }
 
 /* The line that a training is writing is not whole yet: it is passed over, and so is what goes back in steps. */
@@ -121,8 +143,10 @@ read_curve (adamix_report_run *run, FILE *file)
   ssize_t length;
   while ((length = ADAMIX_FAULT (stream_read) ? -1 : getline (&line, &room, file)) > 0) {
     double step, loss;
+    bool good;
     if (line[length - 1] != '\n') break;
-    if (!read_line (line, (size_t) length, &step, &loss) || (run->steps && step <= run->step[run->steps - 1])) {
+    ADAMIX_TRY (read_line (line, (size_t) length, &step, &loss, &good));
+    if (!good || (run->steps && step <= run->step[run->steps - 1])) {
       broken++;
       continue;
     }
@@ -237,8 +261,10 @@ read_metric (adamix_report_run *run)
   json_t *config = NULL, *value;
   const char *key;
   ADAMIX_TRY (adamix_path_join (&path, run->path, "merged/adamix_config.json"));
-  if (adamix_path_exists (path) && adamix_json_load (&config, path) == ADAMIX_OK &&
-      json_is_string (json_object_get (config, "metric")))
+  if (adamix_path_exists (path)) err = adamix_json_load (&config, path);
+  if (err == ADAMIX_ENOMEM) goto done;
+  err = ADAMIX_OK;
+  if (json_is_string (json_object_get (config, "metric")))
     ADAMIX_TRY (adamix_format (&run->metric, "%s", json_string_value (json_object_get (config, "metric"))));
   for (size_t i = 0; i < sizeof prefixes / sizeof *prefixes && !run->metric; i++)
     json_object_foreach (run->results, key,
@@ -261,23 +287,6 @@ name_run (adamix_report_run *run, const char *path)
   return adamix_format (&run->name, "%s", slash && slash[1] ? slash + 1 : run->path);
 }
 
-/* A single mode is stored without the list around it. */
-static adamix_err
-load_modes (adamix_report_run *run)
-{
-  char *path;
-  json_t *single = NULL;
-  ADAMIX_RETURN_IF (adamix_path_join (&path, run->path, FILE_INFERENCE));
-  const bool is_single = adamix_json_load (&single, path) == ADAMIX_OK && json_is_object (single);
-  free (path);
-  if (is_single) {
-    run->modes = json_array ();
-    adamix_json_append (&run->modes, json_incref (single));
-  }
-  json_decref (single);
-  return is_single ? ADAMIX_OK : load (run, FILE_INFERENCE, JSON_ARRAY, &run->modes);
-}
-
 /* How far an unfinished run is. */
 static adamix_err
 blame_unfinished (adamix_report_run *run)
@@ -292,9 +301,9 @@ adamix_report_run_read (adamix_report_run *out, const char *path)
 {
   *out = (adamix_report_run){ 0 };
   ADAMIX_RETURN_IF (name_run (out, path));
-  ADAMIX_RETURN_IF (load (out, FILE_RECORD, JSON_OBJECT, &out->record));
+  ADAMIX_RETURN_IF (load_object (out, FILE_RECORD, &out->record));
   if (!out->record && !out->trouble) ADAMIX_RETURN_IF (adamix_report_run_blame (out, "no " FILE_RECORD));
-  ADAMIX_RETURN_IF (load (out, FILE_RESULTS, JSON_OBJECT, &out->results));
+  ADAMIX_RETURN_IF (load_object (out, FILE_RESULTS, &out->results));
   const bool broken = out->trouble;
   ADAMIX_RETURN_IF (load_curve (out));
   if (!out->results && !broken) ADAMIX_RETURN_IF (blame_unfinished (out));

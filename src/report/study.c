@@ -38,7 +38,9 @@ add_folder (adamix_report_study *study, int64_t *room, const char *path)
     free (folder);
     folder = NULL;
     ADAMIX_TRY (adamix_path_join (&folder, path, entry[i]->d_name));
-    if (adamix_report_run_is (folder))
+    bool is_run;
+    ADAMIX_TRY (adamix_report_run_is (folder, &is_run));
+    if (is_run)
       ADAMIX_TRY (add_run (study, room, folder));
     else if (adamix_path_is_directory (folder) && strcmp (entry[i]->d_name, "report") != 0)
       ADAMIX_TRY (adamix_report_append (&study->passed_over, ", ", entry[i]->d_name));
@@ -65,7 +67,8 @@ find_runs (adamix_report_study *study, const adamix_report_args *args)
     if (!adamix_path_is_directory (path))
       return adamix_err_set (ADAMIX_EIO, "%s: %s; give the folder of a run or of a sweep", path,
                              adamix_path_exists (path) ? "not a folder" : "there is no such folder");
-    const bool is_run = adamix_report_run_is (path);
+    bool is_run;
+    ADAMIX_RETURN_IF (adamix_report_run_is (path, &is_run));
     if (args->compare && !is_run)
       return adamix_err_set (ADAMIX_EDATA, "%s: --compare takes two runs, and this is none: it has no run.json", path);
     ADAMIX_RETURN_IF (is_run ? add_run (study, &room, path) : add_folder (study, &room, path));

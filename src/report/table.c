@@ -280,7 +280,7 @@ adamix_report_table_html (const adamix_report_table *t, FILE *out)
   fprintf (out, " <code>%s</code></span></caption>\n<thead><tr>", t->name);
   for (int64_t c = 0; c < t->columns; c++) {
     fprintf (out, "<th scope=\"col\"%s>", t->number[c] ? " class=\"n\"" : "");
-    print_replaced (t->title[c], in_html_names, out);
+    adamix_report_escape (t->title[c], out);
     fputs ("</th>", out);
   }
   fputs ("</tr></thead>\n<tbody>\n", out);
