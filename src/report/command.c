@@ -93,29 +93,45 @@ done:
   return err;
 }
 
-/* Options of eval that are those of the training. */
+static void
+print_argument (const char *option, const char *text, FILE *out)
+{
+  if (!text) return;
+  fprintf (out, " --%s ", option);
+  print_quoted (text, out);
+}
+
+/* A file of its own needs its columns, those of a task too, whose files are found without. */
 static adamix_err
-print_data (const adamix_report_run *run, FILE *out)
+print_columns (const adamix_report_run *run, const adamix_task *task, FILE *out)
 {
   static const char *const columns[] = { "text-column", "text-pair-column", "label-column" };
   int count;
   const adamix_option *table = adamix_train_options (&count);
-  const json_t *config = json_object_get (run->record, "config");
-  const bool test = adamix_report_member (run->record, "data.test");
-  const json_t *file = adamix_report_member (config, test ? "test-file" : "dev-file");
-  const json_t *data = adamix_report_member (config, "data");
-  if (json_is_string (file)) {
-    fputs (" --file ", out);
-    print_quoted (json_string_value (file), out);
-  } else if (json_is_string (data)) {
-    fputs (" --data ", out);
-    print_quoted (json_string_value (data), out);
-    if (test) fputs (" --split test", out);
+  const char *const of_task[] = { task ? task->text : NULL, task ? task->pair : NULL, task ? task->label : NULL };
+  for (size_t c = 0; c < sizeof columns / sizeof *columns; c++) {
+    print_argument (columns[c], of_task[c], out);
+    for (int i = 0; i < count && !task; i++)
+      if (strcmp (table[i].name, columns[c]) == 0) ADAMIX_RETURN_IF (print_option (run, &table[i], out));
   }
-  for (int i = 0; i < count; i++)
-    for (size_t c = 0; c < sizeof columns / sizeof *columns; c++)
-      if (json_is_string (file) && strcmp (table[i].name, columns[c]) == 0)
-        ADAMIX_RETURN_IF (print_option (run, &table[i], out));
+  return ADAMIX_OK;
+}
+
+/* The data that the results are of: the test file if there is one. */
+static adamix_err
+print_data (const adamix_report_run *run, FILE *out)
+{
+  const json_t *config = json_object_get (run->record, "config");
+  const char *name = json_string_value (json_object_get (config, "task"));
+  const adamix_task *task = name ? adamix_task_find (name) : NULL;
+  const bool test = adamix_report_member (run->record, "data.test");
+  const char *file = json_string_value (json_object_get (config, test ? "test-file" : "dev-file"));
+  if (file && (!task || task->header)) {
+    print_argument ("file", file, out);
+    return print_columns (run, task, out);
+  }
+  print_argument ("data", json_string_value (json_object_get (config, "data")), out);
+  if (test) fputs (" --split test", out);
   return ADAMIX_OK;
 }
 
@@ -128,13 +144,12 @@ adamix_report_command_of_modes (const adamix_report_run *run, char **out)
   const json_t *model = adamix_report_member (run->record, "config.model");
   ADAMIX_TRY (adamix_path_join (&file, run->path, FILE_INFERENCE));
   ADAMIX_TRY (adamix_draft_begin (&draft));
-  fputs ("adamix eval --model ", draft.stream);
-  print_quoted (json_is_string (model) ? json_string_value (model) : "DIR", draft.stream);
-  fputs (" --adapter ", draft.stream);
-  print_quoted (run->path, draft.stream);
+  fputs ("adamix eval", draft.stream);
+  print_argument ("model", json_is_string (model) ? json_string_value (model) : "DIR", draft.stream);
+  print_argument ("adapter", run->path, draft.stream);
   ADAMIX_TRY (print_data (run, draft.stream));
-  fputs (" --inference all --output ", draft.stream);
-  print_quoted (file, draft.stream);
+  fputs (" --inference all", draft.stream);
+  print_argument ("output", file, draft.stream);
   err = take (&draft, out);
 done:
   adamix_draft_destroy (&draft);

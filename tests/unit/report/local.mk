@@ -10,3 +10,9 @@ tests_unit_report_test_table_SOURCES = %D%/test_table.c
 tests_unit_report_test_table_CPPFLAGS = $(unit_CPPFLAGS)
 tests_unit_report_test_table_LDADD = $(unit_LDADD)
 TESTS += tests/unit/report/test_table
+
+check_PROGRAMS += tests/unit/report/test_command
+tests_unit_report_test_command_SOURCES = %D%/test_command.c
+tests_unit_report_test_command_CPPFLAGS = $(unit_CPPFLAGS)
+tests_unit_report_test_command_LDADD = $(unit_LDADD)
+TESTS += tests/unit/report/test_command
