@@ -302,12 +302,12 @@ adamix_report_draw_loss (adamix_report_page *page, const adamix_report_study *st
 
 /* ---- single routes against the merged module ---- */
 
-enum { EXPERT, RANDOM, ENSEMBLE, MERGED, KINDS };
+enum { EXPERT, RANDOM, ENSEMBLE, ROUTER, KINDS };
 
 static int
 kind_of (const char *mode)
 {
-  static const char *const begins[KINDS] = { "fixed:", "random-", "ensemble:", "merged" };
+  static const char *const begins[KINDS] = { "fixed:", "random-", "ensemble:", "router" };
   int kind = 0;
   while (kind < KINDS && strncmp (mode, begins[kind], strlen (begins[kind])) != 0) kind++;
   return kind;
@@ -320,10 +320,10 @@ ascending (const void *a, const void *b)
   return (x > y) - (x < y);
 }
 
-/* Row by row what a mode has more than the merged module of its run; then the box of the single routes. */
+/* Row by row what a mode has more than the module that its run ships; then the box of the single routes. */
 static adamix_err
 tabulate_modes (const adamix_report_study *study, const adamix_report_task *task, const adamix_report_group *group,
-                int64_t row, json_t *modes, extent *x, FILE *table)
+                int64_t row, json_t *modes, extent *x, bool has_kind[KINDS], FILE *table)
 {
   double *single;
   int64_t n = 0, points = 0;
@@ -335,14 +335,15 @@ tabulate_modes (const adamix_report_study *study, const adamix_report_task *task
       enum { PLACES = 5 };
       const adamix_report_run *run = &study->run[group->run[i]];
       const int kind = kind_of (mode);
-      const double difference =
-          adamix_report_mode_value (run, task, mode) - adamix_report_mode_value (run, task, "merged");
-      if (kind >= MERGED || run->repeated || !isfinite (difference)) continue;
+      const char *own = adamix_report_own_mode (run);
+      const double difference = adamix_report_mode_value (run, task, mode) - adamix_report_mode_value (run, task, own);
+      if (kind == KINDS || run->repeated || strcmp (mode, own) == 0 || !isfinite (difference)) continue;
+      has_kind[kind] = true;
       /* Equal values would hide each other. */
       const double beside = 0.06 * (double) (points++ % PLACES - PLACES / 2);
       fprintf (table, "%.9g\t%.9g\t%d\tnan\tnan\tnan\tnan\tnan\n", (double) row + beside, difference, kind);
       extend (x, difference);
-      if (kind != ENSEMBLE) single[n++] = difference;
+      if (kind < ENSEMBLE) single[n++] = difference;
     }
   qsort (single, (size_t) n, sizeof *single, ascending);
   if (n > 0)
@@ -354,14 +355,15 @@ tabulate_modes (const adamix_report_study *study, const adamix_report_task *task
 }
 
 static void
-plot_modes (const char *name, FILE *script)
+plot_modes (const char *name, const bool has_kind[KINDS], FILE *script)
 {
   static const struct {
     const char *title, *colour;
     int type;
   } points[] = { [EXPERT] = { "experts", "#0072b2", 7 },
                  [RANDOM] = { "random", "#d55e00", 5 },
-                 [ENSEMBLE] = { "ensemble", "#009e73", 9 } };
+                 [ENSEMBLE] = { "ensemble", "#009e73", 9 },
+                 [ROUTER] = { "router", "#cc79a7", 13 } };
   fprintf (
       script,
       "set arrow from 0, graph 0 to 0, graph 1 nohead linestyle 9 back\n"
@@ -369,10 +371,11 @@ plot_modes (const char *name, FILE *script)
       "6:1:5:7:($1-0.2):($1+0.2) with boxxyerror linecolor '#888888' fillstyle solid 0.25 border notitle, '' using "
       "6:($1-0.2):(0):(0.4) with vectors nohead linewidth 3 linecolor '#888888' notitle",
       name);
-  for (int kind = 0; kind < MERGED; kind++)
-    fprintf (script,
-             ", '' using ($3 == %d ? $2 : NaN):1 with points pointtype %d pointsize 0.6 linecolor '%s' title '%s'",
-             kind, points[kind].type, points[kind].colour, points[kind].title);
+  for (int kind = 0; kind < KINDS; kind++)
+    if (has_kind[kind])
+      fprintf (script,
+               ", '' using ($3 == %d ? $2 : NaN):1 with points pointtype %d pointsize 0.6 linecolor '%s' title '%s'",
+               kind, points[kind].type, points[kind].colour, points[kind].title);
   fputc ('\n', script);
 }
 
@@ -382,11 +385,12 @@ draw_modes (adamix_report_page *page, const adamix_report_study *study, const ad
   adamix_err err = ADAMIX_OK;
   char *name = NULL, *label = NULL;
   int64_t rows = 0;
+  bool has_kind[KINDS] = { false };
   json_t *modes = NULL;
   extent x = { 0, 0 };
   adamix_figure figure = { 0 };
   ADAMIX_TRY (adamix_report_name ("routes", task, &name));
-  ADAMIX_TRY (adamix_format (&label, "%s less that of the merged module", task->short_metric));
+  ADAMIX_TRY (adamix_format (&label, "%s less that of the shipped module", task->short_metric));
   ADAMIX_TRY (adamix_figure_begin (&figure));
   FILE *table = figure.table.stream, *script = figure.script.stream;
   fprintf (table, "row\tdifference\tkind\tleast\tquarter\tmedian\tthree quarters\tmost\n");
@@ -396,15 +400,15 @@ draw_modes (adamix_report_page *page, const adamix_report_study *study, const ad
     if (!modes) ADAMIX_TRY (adamix_err_set (ADAMIX_ENOMEM, "no memory for the modes of inference"));
     if (json_object_size (modes) < 2) continue;
     label_row (task->group[g].name, ++rows, script);
-    ADAMIX_TRY (tabulate_modes (study, task, &task->group[g], rows, modes, &x, table));
+    ADAMIX_TRY (tabulate_modes (study, task, &task->group[g], rows, modes, &x, has_kind, table));
   }
   if (!rows) goto done;
   set_rows (rows, &x, label, script);
-  plot_modes (name, script);
+  plot_modes (name, has_kind, script);
   adamix_report_page_figure (
       page, &figure, name, height_of_rows (rows),
-      "Single routes against the merged module of the same run, which stands at 0. The box has the "
-      "middle half of the single experts and random routes, its line the median, the whiskers all.");
+      "Ways of using the experts against the module that the same run ships, which stands at 0. The box has "
+      "the middle half of single experts and random routes, its line the median, the whiskers all.");
 done:
   adamix_figure_destroy (&figure);
   json_decref (modes);

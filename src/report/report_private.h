@@ -163,6 +163,8 @@ adamix_err adamix_report_page_end (adamix_report_page *page, const char *path, c
 adamix_err adamix_report_name (const char *what, const adamix_report_task *task, char **out);
 /* The task's metric of a run in a way of using its experts; NaN: none. */
 double adamix_report_mode_value (const adamix_report_run *run, const adamix_report_task *task, const char *mode);
+/* The way of what the run ships: "merged", or without it "router".  View. */
+const char *adamix_report_own_mode (const adamix_report_run *run);
 /* The ways that any run of the group has, as keys; new reference, NULL without memory. */
 json_t *adamix_report_modes (const adamix_report_study *study, const adamix_report_group *group);
 

@@ -332,6 +332,19 @@ adamix_report_mode_value (const adamix_report_run *run, const adamix_report_task
   return NAN;
 }
 
+const char *
+adamix_report_own_mode (const adamix_report_run *run)
+{
+  size_t i;
+  const json_t *row;
+  json_array_foreach (run->modes, i, row)
+  {
+    const char *name = json_string_value (json_object_get (row, "inference"));
+    if (name && strcmp (name, "merged") == 0) return "merged";
+  }
+  return "router";
+}
+
 json_t *
 adamix_report_modes (const adamix_report_study *study, const adamix_report_group *group)
 {
@@ -345,7 +358,7 @@ adamix_report_modes (const adamix_report_study *study, const adamix_report_group
   return modes;
 }
 
-/* Of a mode in all runs of a group that count, and its difference to the merged module of the same runs. */
+/* Of a mode in all runs of a group that count, and its difference to what the same runs ship. */
 typedef struct mode_row {
   const adamix_report_group *group;
   const char *mode;
@@ -358,7 +371,7 @@ measure_mode (const adamix_report_study *study, const adamix_report_task *task, 
               const char *mode, double *scratch[3])
 {
   mode_row out = { .group = group, .mode = mode };
-  double *x = scratch[0], *merged = scratch[1];
+  double *x = scratch[0], *own = scratch[1];
   int64_t n = 0, pairs = 0;
   for (int64_t i = 0; i < group->runs; i++) {
     const adamix_report_run *run = &study->run[group->run[i]];
@@ -366,13 +379,14 @@ measure_mode (const adamix_report_study *study, const adamix_report_task *task, 
     n += !run->repeated && isfinite (x[n]);
   }
   out.sample = adamix_metric_sample (n, x, REPORT_CONFIDENCE);
-  for (int64_t i = 0; i < group->runs && strcmp (mode, "merged") != 0; i++) {
+  for (int64_t i = 0; i < group->runs; i++) {
     const adamix_report_run *run = &study->run[group->run[i]];
+    if (run->repeated || strcmp (mode, adamix_report_own_mode (run)) == 0) continue;
     x[pairs] = adamix_report_mode_value (run, task, mode);
-    merged[pairs] = adamix_report_mode_value (run, task, "merged");
-    pairs += !run->repeated && isfinite (x[pairs]) && isfinite (merged[pairs]);
+    own[pairs] = adamix_report_mode_value (run, task, adamix_report_own_mode (run));
+    pairs += isfinite (x[pairs]) && isfinite (own[pairs]);
   }
-  out.test = adamix_metric_paired (pairs, x, merged, scratch[2], REPORT_CONFIDENCE);
+  out.test = adamix_metric_paired (pairs, x, own, scratch[2], REPORT_CONFIDENCE);
   return out;
 }
 
@@ -431,12 +445,12 @@ show_modes (adamix_report_page *page, const adamix_report_study *study, const ad
     rows += (int64_t) json_object_size (modes[g]);
   }
   if (!rows) goto done;
-  begin (
-      &t, "routes", task,
-      "Ways of using the experts, in the task's metric: runs, mean, standard deviation, half-width of the 95 % "
-      "confidence "
-      "interval of the mean; difference to the merged module of the same runs with its interval; p of Student's paired "
-      "two-sided test, and Holm-corrected over the table.");
+  begin (&t, "routes", task,
+         "Ways of using the experts, in the task's metric: runs, mean, standard deviation, half-width of the 95 % "
+         "confidence "
+         "interval of the mean; difference to the module that the same runs ship (merged, or all experts with their "
+         "learned "
+         "router) with its interval; p of Student's paired two-sided test, and Holm-corrected over the table.");
   adamix_report_table_column (&t, false, "inference");
   if (task->groups > 1) adamix_report_table_column (&t, false, "setting");
   add_sample_columns (&t);

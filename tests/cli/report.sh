@@ -65,6 +65,14 @@ eval "run $command --output '$scratch/again'"
 expect_exit 0 "the command of the run"
 expect "it gives the same module" cmp "$one/merged/adapter.safetensors" "$scratch/again/merged/adapter.safetensors"
 
+# What goes its way by a learned router is compared with the router.
+run train "${training[@]}" --route switch --output "$scratch/switch"
+run "${evaluation[@]}" --adapter "$scratch/switch" --output "$scratch/switch/inference.json"
+run report "$scratch/switch"
+expect_exit 0 "a learned router"
+expect "the router stands for itself" [ "$(column "$scratch/switch/report/routes.csv" n router)$(column "$scratch/switch/report/routes.csv" difference router)" = 1 ]
+expect "an expert is compared with it" [ -n "$(column "$scratch/switch/report/routes.csv" difference fixed:0)" ]
+
 # ---- a sweep: groups of seeds ----
 
 for seed in 1 2; do run "${evaluation[@]}" --adapter "$sweep/adamix-$seed" --output "$sweep/adamix-$seed/inference.json"; done
