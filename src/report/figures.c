@@ -132,7 +132,7 @@ draw_results (adamix_report_page *page, const adamix_report_study *study, const 
 done:
   adamix_figure_destroy (&figure);
   free (name);
-  return err;
+  return err ? err : page->err;
 }
 
 void
@@ -286,7 +286,7 @@ done:
   free (smoothed);
   free (name);
   free (base);
-  return err;
+  return err ? err : page->err;
 }
 
 void
@@ -414,7 +414,7 @@ done:
   json_decref (modes);
   free (label);
   free (name);
-  return err;
+  return err ? err : page->err;
 }
 
 void

@@ -172,7 +172,7 @@ add_circumstance (adamix_report_table *t, const adamix_report_study *study, cons
   }
 done:
   json_decref (values);
-  return err;
+  return err ? err : t->err;
 }
 
 void
@@ -199,7 +199,7 @@ show_command (adamix_report_page *page, const adamix_report_run *run, FILE *scri
   adamix_report_page_say (page, "pre", "%s", command);
   fprintf (script, "%s\n", command);
   free (command);
-  return ADAMIX_OK;
+  return page->err;
 }
 
 void

@@ -92,7 +92,7 @@ miss_modes (adamix_report_page *page, const adamix_report_study *study)
       ". This makes that of %s:",
       (long long) missing, (long long) wanted, first->name);
   free (command);
-  return ADAMIX_OK;
+  return page->err;
 }
 
 static void

@@ -48,7 +48,7 @@ compare_settings (adamix_report_table *t, const adamix_report_study *study)
     ADAMIX_RETURN_IF (compare_value (t, adamix_report_circumstance[i].name, adamix_report_member (a, path),
                                      adamix_report_member (b, path)));
   }
-  return ADAMIX_OK;
+  return t->err;
 }
 
 static void

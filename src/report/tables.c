@@ -461,7 +461,7 @@ done:
   adamix_report_table_destroy (&t);
   for (int64_t g = 0; g < task->groups && modes; g++) json_decref (modes[g]);
   free (modes);
-  return err;
+  return err ? err : page->err;
 }
 
 void
