@@ -25,6 +25,8 @@ print_quoted (const char *text, FILE *out)
 static bool
 is_default (const adamix_option *option, const char *text)
 {
+  /* What is not given is the method's or the route's, which may not be that of the table. */
+  if (strcmp (option->name, "share") == 0 || strcmp (option->name, "merge") == 0) return *text == '\0';
   if (!option->fallback || !*text) return *text == '\0';
   if (strcmp (option->fallback, text) == 0) return true;
   const bool number = option->kind == ADAMIX_OPTION_REAL || option->kind == ADAMIX_OPTION_INTEGER;
@@ -41,7 +43,7 @@ is_left_out (const adamix_report_run *run, const char *name)
   /* One module a layer is what a method without experts has, whatever is asked for. */
   const json_t *method = adamix_report_member (run->record, "config.method");
   const adamix_method *row = json_is_string (method) ? adamix_method_find (json_string_value (method)) : NULL;
-  static const char *const of_experts[] = { "experts", "experts-per-rank", "share" };
+  static const char *const of_experts[] = { "experts", "experts-per-rank", "share", "merge" };
   for (size_t i = 0; i < sizeof of_experts / sizeof *of_experts; i++)
     if (row && !row->many && strcmp (name, of_experts[i]) == 0) return true;
   return false;

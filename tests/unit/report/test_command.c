@@ -22,9 +22,10 @@ Test (command, of_a_training_has_all_that_is_no_default)
   check (
       adamix_report_command,
       "{\"ranks\": 2, \"config\": {\"model\": \"my models/it's\", \"task\": \"mrpc\", \"data\": null, \"method\": "
-      "\"adamix\", \"experts\": 4, \"rank\": 8, \"consistency\": 1, \"weight-decay\": 0.10000000000000001, \"lr\": "
+      "\"adamix\", \"experts\": 4, \"rank\": 8, \"share\": \"down\", \"consistency\": 1, \"weight-decay\": "
+      "0.10000000000000001, \"lr\": "
       "0.00040000000000000002, \"hold-out\": true, \"reproducible\": false, \"recipe\": \"support\", \"force\": true}}",
-      "mpirun -n 2 adamix train --model 'my models/it'\\''s' --task mrpc --rank 8 --hold-out --lr 0.0004");
+      "mpirun -n 2 adamix train --model 'my models/it'\\''s' --task mrpc --rank 8 --share down --hold-out --lr 0.0004");
 }
 
 Test (command, of_one_module_has_no_experts)
