@@ -14,8 +14,7 @@ expect_stderr "train" "unknown command: the nearest is suggested"
 
 run --help
 expect_exit 0 "--help"
-for command in train eval predict merge inspect encode sweep bench; do
-for command in train eval predict merge inspect report encode bench; do
+for command in train eval predict merge inspect report encode sweep bench; do
   expect_stdout "^ *$command" "--help"
 done
 
@@ -32,8 +31,7 @@ run --version
 expect_exit 0 "--version"
 expect_stdout "^adamix [0-9]*\.[0-9]*\.[0-9]*" "--version"
 
-for command in train eval predict merge inspect encode sweep bench; do
-for command in train eval predict merge inspect report encode bench; do
+for command in train eval predict merge inspect report encode sweep bench; do
   run "$command" --help
   expect_exit 0 "$command --help"
   expect_stdout "adamix $command" "$command --help"
