@@ -145,15 +145,24 @@ adamix_report_draw_results (adamix_report_page *page, const adamix_report_study 
 
 #define BINS 32
 
+/* A row of the table of curves. */
+static const struct {
+  const char *file, *axis, *caption;
+} kinds_of_curves[ADAMIX_REPORT_CURVES] = {
+  [ADAMIX_REPORT_LOSS] = { "loss", "training loss", "Training loss" },
+  [ADAMIX_REPORT_DEV] = { "dev", "metric on the dev file", "The task's main metric on the dev file during training" },
+};
+
 void
-adamix_report_bin (const adamix_report_run *run, int64_t width, int64_t bins, double *out)
+adamix_report_bin (const adamix_report_run *run, adamix_report_curve curve, int64_t width, int64_t bins, double *out)
 {
+  const double *value = run->curve[curve];
   int64_t i = 0;
   for (int64_t b = 0; b < bins; b++) {
     double sum = 0, count = 0;
     for (; i < run->steps && run->step[i] <= (double) ((b + 1) * width); i++) {
-      if (!isfinite (run->loss[i])) continue;
-      sum += run->loss[i];
+      if (!isfinite (value[i])) continue;
+      sum += value[i];
       count++;
     }
     out[b] = count > 0 ? sum / count : NAN;
@@ -166,7 +175,8 @@ typedef struct band {
 } band;
 
 static void
-measure_band (const adamix_report_study *study, const adamix_report_group *group, int64_t width, band *out)
+measure_band (const adamix_report_study *study, const adamix_report_group *group, adamix_report_curve curve,
+              int64_t width, band *out)
 {
   double one[BINS], count[BINS] = { 0 };
   for (int b = 0; b < BINS; b++) {
@@ -175,7 +185,7 @@ measure_band (const adamix_report_study *study, const adamix_report_group *group
     out->most[b] = -INFINITY;
   }
   for (int64_t i = 0; i < group->runs; i++) {
-    adamix_report_bin (&study->run[group->run[i]], width, BINS, one);
+    adamix_report_bin (&study->run[group->run[i]], curve, width, BINS, one);
     for (int b = 0; b < BINS; b++) {
       if (!isfinite (one[b])) continue;
       out->mean[b] += one[b];
@@ -190,32 +200,41 @@ measure_band (const adamix_report_study *study, const adamix_report_group *group
   }
 }
 
+/* The last step that any run has of a curve, 0 where none has two. */
 static int64_t
-last_step (const adamix_report_study *study, const adamix_report_task *task)
+last_step (const adamix_report_study *study, const adamix_report_task *task, adamix_report_curve curve)
 {
   double last = 0;
+  int64_t most = 0;
   for (int64_t g = 0; g < task->groups; g++)
     for (int64_t i = 0; i < task->group[g].runs; i++) {
       const adamix_report_run *run = &study->run[task->group[g].run[i]];
-      if (run->steps) last = fmax (last, run->step[run->steps - 1]);
+      int64_t found = 0;
+      for (int64_t s = 0; s < run->steps; s++) {
+        if (!isfinite (run->curve[curve][s])) continue;
+        last = fmax (last, run->step[s]);
+        found++;
+      }
+      most = found > most ? found : most;
     }
-  return (int64_t) last;
+  return most > 1 ? (int64_t) last : 0;
 }
 
 /* The groups first .. first + count - 1, as many as there are colours. */
 typedef struct curves {
+  adamix_report_curve curve;
   int64_t first, count, width, bins;
 } curves;
 
 static adamix_err
-tabulate_loss (const adamix_report_study *study, const adamix_report_task *task, const curves *c, FILE *table)
+tabulate_curves (const adamix_report_study *study, const adamix_report_task *task, const curves *c, FILE *table)
 {
   band *bands;
   ADAMIX_RETURN_IF (ADAMIX_ALLOC (bands, c->count));
   fprintf (table, "step");
   for (int64_t k = 0; k < c->count; k++) {
     const adamix_report_group *group = &task->group[c->first + k];
-    measure_band (study, group, c->width, &bands[k]);
+    measure_band (study, group, c->curve, c->width, &bands[k]);
     for (int part = 0; part < 3; part++) {
       fprintf (table, "\t%s, ", part == 0 ? "mean" : part == 1 ? "least" : "most");
       print_field (group->name, table);
@@ -232,13 +251,14 @@ tabulate_loss (const adamix_report_study *study, const adamix_report_task *task,
   return ADAMIX_OK;
 }
 
-/* All bands lie behind all lines. */
+/* All bands lie behind all lines, which reach over bins without a value. */
 static void
-plot_loss (const adamix_report_task *task, const curves *c, const char *name, FILE *script)
+plot_curves (const adamix_report_task *task, const curves *c, const char *name, FILE *script)
 {
-  fprintf (script, "set xlabel 'step' offset 0,0.5\nset ylabel 'training loss'\nset key bmargin left vertical maxcols "
-                   "1 reverse Left samplen 2\n"
-                   "plot");
+  fprintf (script,
+           "set datafile missing 'nan'\nset xlabel 'step' offset 0,0.5\nset ylabel '%s'\nset key bmargin left vertical "
+           "maxcols 1 reverse Left samplen 2\nplot",
+           kinds_of_curves[c->curve].axis);
   for (int64_t k = 0; k < c->count; k++)
     if (task->group[c->first + k].runs > 1)
       fprintf (script,
@@ -262,23 +282,24 @@ has_bands (const adamix_report_task *task)
 }
 
 static adamix_err
-draw_loss (adamix_report_page *page, const adamix_report_study *study, const adamix_report_task *task, const curves *c)
+draw_curves (adamix_report_page *page, const adamix_report_study *study, const adamix_report_task *task,
+             const curves *c)
 {
   enum { HEIGHT = 310, LINE = 19 };
   adamix_err err = ADAMIX_OK;
   char *base = NULL, *name = NULL, *smoothed = NULL, *caption = NULL;
   adamix_figure figure = { 0 };
-  ADAMIX_TRY (adamix_report_name ("loss", task, &base));
+  ADAMIX_TRY (adamix_report_name (kinds_of_curves[c->curve].file, task, &base));
   ADAMIX_TRY (c->first ? adamix_format (&name, "%s-%lld", base, (long long) (c->first / COLOURS + 1))
                        : adamix_format (&name, "%s", base));
   if (c->width > 1) ADAMIX_TRY (adamix_format (&smoothed, ", means over %lld steps", (long long) c->width));
   ADAMIX_TRY (adamix_format (
-      &caption, "Training loss%s%s%s.", smoothed ? smoothed : "",
+      &caption, "%s%s%s%s.", kinds_of_curves[c->curve].caption, smoothed ? smoothed : "",
       task->groups > c->count ? ", some of the settings" : "",
       has_bands (task) ? "; lines are means over the runs, bands reach from the least to the most" : ""));
   ADAMIX_TRY (adamix_figure_begin (&figure));
-  ADAMIX_TRY (tabulate_loss (study, task, c, figure.table.stream));
-  plot_loss (task, c, name, figure.script.stream);
+  ADAMIX_TRY (tabulate_curves (study, task, c, figure.table.stream));
+  plot_curves (task, c, name, figure.script.stream);
   adamix_report_page_figure (page, &figure, name, HEIGHT + LINE * (int) c->count, caption);
 done:
   adamix_figure_destroy (&figure);
@@ -290,13 +311,14 @@ done:
 }
 
 void
-adamix_report_draw_loss (adamix_report_page *page, const adamix_report_study *study, const adamix_report_task *task)
+adamix_report_draw_curve (adamix_report_page *page, const adamix_report_study *study, const adamix_report_task *task,
+                          adamix_report_curve curve)
 {
-  const int64_t last = last_step (study, task), width = (last + BINS - 1) / BINS;
+  const int64_t last = last_step (study, task, curve), width = (last + BINS - 1) / BINS;
   for (int64_t first = 0; first < task->groups && last > 1 && !page->err; first += COLOURS) {
     const int64_t left = task->groups - first;
-    const curves c = { first, left < COLOURS ? left : COLOURS, width, (last + width - 1) / width };
-    page->err = draw_loss (page, study, task, &c);
+    const curves c = { curve, first, left < COLOURS ? left : COLOURS, width, (last + width - 1) / width };
+    page->err = draw_curves (page, study, task, &c);
   }
 }
 

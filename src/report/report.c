@@ -115,7 +115,8 @@ show_task (adamix_report_page *page, const adamix_report_study *study, const ada
   adamix_report_page_put (page, "<div class=\"figures\">\n");
   if (!compare && study->runs > 1) adamix_report_draw_results (page, study, task);
   adamix_report_draw_modes (page, study, task);
-  adamix_report_draw_loss (page, study, task);
+  for (int curve = 0; curve < ADAMIX_REPORT_CURVES; curve++)
+    adamix_report_draw_curve (page, study, task, (adamix_report_curve) curve);
   adamix_report_page_put (page, "</div>\n");
   adamix_report_show_modes (page, study, task);
   if (compare) return;

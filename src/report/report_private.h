@@ -12,19 +12,23 @@
 /* ---- run.c: a run's folder ---- */
 
 /* What could be read of it.  Members are owned; NULL is what is not there. */
+/* What is drawn over the steps: the training loss, and the main metric on the dev file where it was evaluated. */
+typedef enum adamix_report_curve { ADAMIX_REPORT_LOSS, ADAMIX_REPORT_DEV, ADAMIX_REPORT_CURVES } adamix_report_curve;
+
 typedef struct adamix_report_run {
-  char *path, *name;   /* the folder; its last part */
-  json_t *record;      /* run.json */
-  json_t *results;     /* all_results.json; NULL: unfinished or broken */
-  json_t *modes;       /* inference.json: a list */
-  json_t *settings;    /* {"method": "adamix", ...}: texts of what has a say in the numbers, less task and seed */
-  char *metric;        /* main one of the task, "accuracy" */
-  char *trouble;       /* all that is wrong, for people */
-  char *task, *basis;  /* its name; what tells it from others of that name: "", or a hash of own data */
-  char *replicate;     /* seed and hash of the training file: what pairs runs of two groups */
-  bool repeated;       /* another run of its group has the same ones: it does not count */
-  int64_t steps;       /* read from metrics.jsonl */
-  double *step, *loss; /* [steps] */
+  char *path, *name;  /* the folder; its last part */
+  json_t *record;     /* run.json */
+  json_t *results;    /* all_results.json; NULL: unfinished or broken */
+  json_t *modes;      /* inference.json: a list */
+  json_t *settings;   /* {"method": "adamix", ...}: texts of what has a say in the numbers, less task and seed */
+  char *metric;       /* main one of the task, "accuracy" */
+  char *trouble;      /* all that is wrong, for people */
+  char *task, *basis; /* its name; what tells it from others of that name: "", or a hash of own data */
+  char *replicate;    /* seed and hash of the training file: what pairs runs of two groups */
+  bool repeated;      /* another run of its group has the same ones: it does not count */
+  int64_t steps;      /* read from metrics.jsonl */
+  double *step;       /* [steps] */
+  double *curve[ADAMIX_REPORT_CURVES]; /* [steps] each; NaN where a line has none */
 } adamix_report_run;
 
 /* Broken files are trouble, not errors.  Errors: ENOMEM. */
@@ -194,12 +198,14 @@ extern const adamix_report_item adamix_report_circumstance[];
 extern const int64_t adamix_report_circumstances;
 
 /* figures.c */
-/* Means of a run's losses over `bins` bins, of which bin b has the steps b width < s <= (b + 1) width; NaN: it has none. */
-void adamix_report_bin (const adamix_report_run *run, int64_t width, int64_t bins, double *out);
+/* Means of a run's curve over `bins` bins, of which bin b has the steps b width < s <= (b + 1) width; NaN: it has none. */
+void adamix_report_bin (const adamix_report_run *run, adamix_report_curve curve, int64_t width, int64_t bins,
+                        double *out);
 void adamix_report_draw_results (adamix_report_page *page, const adamix_report_study *study,
                                  const adamix_report_task *task);
-void adamix_report_draw_loss (adamix_report_page *page, const adamix_report_study *study,
-                              const adamix_report_task *task);
+/* Nothing where no run has two steps of the curve. */
+void adamix_report_draw_curve (adamix_report_page *page, const adamix_report_study *study,
+                               const adamix_report_task *task, adamix_report_curve curve);
 void adamix_report_draw_modes (adamix_report_page *page, const adamix_report_study *study,
                                const adamix_report_task *task);
 

@@ -117,9 +117,25 @@ load_modes (adamix_report_run *run)
 
 /* ---- metrics.jsonl ---- */
 
-/* A line's step and loss; *good is false for what is none. */
+static double
+number_of (const json_t *value)
+{
+  return json_is_number (value) ? json_number_value (value) : NAN;
+}
+
+/* Of an evaluation's numbers the main metric is the first. */
+static const json_t *
+main_metric (json_t *line)
+{
+  const char *key;
+  json_t *value;
+  json_object_foreach (line, key, value) if (strncmp (key, "eval_", 5) == 0) return value;
+  return NULL;
+}
+
+/* A line's step and its values of all curves; *good is false for what is none. */
 static adamix_err
-read_line (const char *line, size_t length, double *step, double *loss, bool *good)
+read_line (const char *line, size_t length, double *step, double value[ADAMIX_REPORT_CURVES], bool *good)
 {
   json_t *json;
   json_error_t where;
@@ -127,7 +143,8 @@ read_line (const char *line, size_t length, double *step, double *loss, bool *go
   const json_t *of_step = json_object_get (json, "step"), *of_loss = json_object_get (json, "loss");
   *good = json_is_integer (of_step) && (json_is_number (of_loss) || json_is_null (of_loss));
   *step = json_number_value (of_step);
-  *loss = json_is_number (of_loss) ? json_number_value (of_loss) : NAN;
+  value[ADAMIX_REPORT_LOSS] = number_of (of_loss);
+  value[ADAMIX_REPORT_DEV] = number_of (main_metric (json));
   json_decref (json);
   return ADAMIX_OK;
 }
@@ -139,21 +156,23 @@ read_curve (adamix_report_run *run, FILE *file)
   adamix_err err = ADAMIX_OK;
   char *line = NULL;
   size_t room = 0;
-  int64_t steps_room = 0, losses_room = 0, broken = 0;
+  int64_t steps_room = 0, room_of[ADAMIX_REPORT_CURVES] = { 0 }, broken = 0;
   ssize_t length;
   while ((length = ADAMIX_FAULT (stream_read) ? -1 : getline (&line, &room, file)) > 0) {
-    double step, loss;
+    double step, value[ADAMIX_REPORT_CURVES];
     bool good;
     if (line[length - 1] != '\n') break;
-    ADAMIX_TRY (read_line (line, (size_t) length, &step, &loss, &good));
+    ADAMIX_TRY (read_line (line, (size_t) length, &step, value, &good));
     if (!good || (run->steps && step <= run->step[run->steps - 1])) {
       broken++;
       continue;
     }
     ADAMIX_TRY (ADAMIX_GROW (run->step, &steps_room, run->steps + 1));
-    ADAMIX_TRY (ADAMIX_GROW (run->loss, &losses_room, run->steps + 1));
-    run->step[run->steps] = step;
-    run->loss[run->steps++] = loss;
+    for (int c = 0; c < ADAMIX_REPORT_CURVES; c++) {
+      ADAMIX_TRY (ADAMIX_GROW (run->curve[c], &room_of[c], run->steps + 1));
+      run->curve[c][run->steps] = value[c];
+    }
+    run->step[run->steps++] = step;
   }
   if (length < 0 && !feof (file))
     ADAMIX_TRY (adamix_report_run_blame (run, "%s/" FILE_METRICS ": cannot be read: %s", run->path, strerror (errno)));
@@ -332,6 +351,6 @@ adamix_report_run_destroy (adamix_report_run *run)
   free (run->basis);
   free (run->replicate);
   free (run->step);
-  free (run->loss);
+  for (int c = 0; c < ADAMIX_REPORT_CURVES; c++) free (run->curve[c]);
   *run = (adamix_report_run){ 0 };
 }

@@ -4,7 +4,7 @@
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/data.sh"
 
-training=("${base[@]}" --max-steps 12 --eval-every never --save-every never --experts 2)
+training=("${base[@]}" --max-steps 12 --eval-every 6 --save-every never --experts 2)
 sweep=$scratch/sweep
 for seed in 0 1 2; do
   for method in adamix adapter; do
@@ -99,14 +99,17 @@ expect "a command a run" [ "$(grep -c '^adamix train' "$folder/commands.sh")" -e
 expect "the record's environment" grep -q "^kernels,$(sed -n 's/.*"isa": "\(.*\)",/\1/p' "$one/run.json"),6$" "$folder/environment.csv"
 expect "five modes of three runs" [ "$(column "$folder/routes.csv" n | tr '\n' ' ')" = "3 3 3 3 3 3 " ]
 if command -v gnuplot > /dev/null; then
-  for name in results loss routes; do
+  for name in results loss dev routes; do
     expect "$name.svg is drawn" grep -q '</svg>' "$folder/$name.svg"
     expect "$name.png too" grep -qa IEND "$folder/$name.png"
   done
-  expect "and stand in the page" [ "$(grep -c '<svg role="img"' "$folder/report.html")" -eq 3 ]
+  expect "and stand in the page" [ "$(grep -c '<svg role="img"' "$folder/report.html")" -eq 4 ]
 else
   skip "plots" "there is no gnuplot"
 fi
+# The metric of each evaluation, in the mean over the three seeds.
+expect "the dev curve ends with the runs' own metric" close "$(awk -F'\t' 'NR > 1 && $2 != "nan" { last = $2 } END { print last }' "$folder/dev.tsv")" \
+  "$(column "$results" mean adamix)" 1e-6
 expect "the curve ends with the last steps" [ "$(tail -n 1 "$folder/loss.tsv" | cut -f 1)" = 12 ]
 
 run report "$sweep" --metric eval_loss --baseline adapter

@@ -208,7 +208,7 @@ Test (study, two_runs_side_by_side_are_groups_even_if_alike)
 Test (study, curves_are_means_over_bins)
 {
   double step[] = { 1, 2, 3, 4, 7 }, loss[] = { 1, 3, NAN, 5, 9 }, mean[4];
-  const adamix_report_run run = { .step = step, .loss = loss, .steps = 5 };
-  adamix_report_bin (&run, 2, 4, mean);
+  const adamix_report_run run = { .step = step, .curve = { [ADAMIX_REPORT_LOSS] = loss }, .steps = 5 };
+  adamix_report_bin (&run, ADAMIX_REPORT_LOSS, 2, 4, mean);
   cr_assert (mean[0] == 2 && mean[1] == 5 && isnan (mean[2]) && mean[3] == 9);
 }
