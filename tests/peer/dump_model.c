@@ -198,7 +198,7 @@ backward (dump *d)
                             .label = d->regression ? NULL : batch->label,
                             .target = d->regression ? batch->target : NULL,
                             .scale = 1.0 / (double) batch->sequences,
-                            .consistency = d->config.consistency,
+                            .consistency = d->config.passes > 1 ? d->config.consistency : 0,
                             .gradient = (adamix_consistency_gradient) d->config.gradient };
   adamix_loss loss;
   ADAMIX_RETURN_IF (ADAMIX_ALLOC (d->dz, d->z.rows * d->z.cols));
