@@ -3,6 +3,7 @@
 #define ADAMIX_DRIVER_H
 
 #include <adamix/train.h>
+#include <signal.h>
 
 #include "base/fault.h"
 
@@ -73,5 +74,9 @@ void driver_print_memory (const json_t *memory);
 adamix_err driver_open_input (FILE **out, const char *path);
 /* EUSAGE if both paths are one file: opening the output would destroy the input.  NULL and "-" are no files. */
 adamix_err driver_refuse_same (const char *input, const char *output);
+
+/* Let SIGTERM, SIGUSR1 and SIGINT set *stop (borrowed for good); a second SIGINT ends the process at once.  `flags`: those of
+ * sigaction, SA_RESTART where calls are to go on, beside the handler's own stack. */
+void driver_catch_signals (volatile sig_atomic_t *stop, int flags);
 
 #endif

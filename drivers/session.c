@@ -189,3 +189,28 @@ driver_refuse_same (const char *input, const char *output)
   return adamix_err_set (ADAMIX_EUSAGE, "--output %s is the input itself, which would be lost; give another file",
                          output);
 }
+
+/* ---- signals ---- */
+
+static volatile sig_atomic_t *asked;
+
+static void
+ask_to_stop (int number)
+{
+  *asked = 1;
+  if (number == SIGINT) signal (SIGINT, SIG_DFL);
+}
+
+/* Handlers get a stack of their own: oneDNN's kernels point the stack register into small buffers on the heap, which a
+ * signal's frame (several KB of vector registers) would overrun.  Signals of the process go to this, its first thread. */
+void
+driver_catch_signals (volatile sig_atomic_t *stop, int flags)
+{
+  static char memory[1 << 16];
+  const stack_t stack = { .ss_sp = memory, .ss_size = sizeof memory };
+  const int signals[] = { SIGTERM, SIGUSR1, SIGINT };
+  const struct sigaction action = { .sa_handler = ask_to_stop, .sa_flags = flags | SA_ONSTACK };
+  if (sigaltstack (&stack, NULL) != 0) return;
+  asked = stop;
+  for (size_t i = 0; i < sizeof signals / sizeof *signals; i++) sigaction (signals[i], &action, NULL);
+}

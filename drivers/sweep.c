@@ -62,22 +62,6 @@ fill_table (adamix_option table[MOST_ROWS])
 
 static volatile sig_atomic_t stop;
 
-/* A second interrupt ends the sweep at once, and its runs stop at their next step. */
-static void
-ask_to_stop (int number)
-{
-  stop = 1;
-  if (number == SIGINT) signal (SIGINT, SIG_DFL);
-}
-
-static void
-catch_signals (void)
-{
-  const int signals[] = { SIGTERM, SIGUSR1, SIGINT };
-  const struct sigaction action = { .sa_handler = ask_to_stop };
-  for (size_t i = 0; i < sizeof signals / sizeof *signals; i++) sigaction (signals[i], &action, NULL);
-}
-
 /* ---- --dry-run ---- */
 
 static void
@@ -201,7 +185,7 @@ make (const adamix_sweep *sweep, const adamix_sweep_state *state, const sweep_co
                                    .jobs = config->jobs,
                                    .log = driver_session_log (session),
                                    .stop = &stop };
-  catch_signals ();
+  driver_catch_signals (&stop, 0);
   ADAMIX_RETURN_IF (adamix_sweep_make (&args, &outcome));
   printf ("%lld runs are finished: %s\n", (long long) outcome.finished, sweep->config.output);
   return ADAMIX_OK;

@@ -5,27 +5,6 @@
 
 static volatile sig_atomic_t stop;
 
-/* The first signal asks for a checkpoint; a second interrupt ends at once. */
-static void
-ask_to_stop (int number)
-{
-  stop = 1;
-  if (number == SIGINT) signal (SIGINT, SIG_DFL);
-}
-
-/* Handlers get a stack of their own: oneDNN's kernels point the stack register into small buffers on the heap, which a
- * signal's frame (several KB of vector registers) would overrun.  Signals of the process go to this, its first thread. */
-static void
-catch_signals (void)
-{
-  static char memory[1 << 16];
-  const stack_t stack = { .ss_sp = memory, .ss_size = sizeof memory };
-  const int signals[] = { SIGTERM, SIGUSR1, SIGINT };
-  struct sigaction action = { .sa_handler = ask_to_stop, .sa_flags = SA_RESTART | SA_ONSTACK };
-  if (sigaltstack (&stack, NULL) != 0) return;
-  for (size_t i = 0; i < sizeof signals / sizeof *signals; i++) sigaction (signals[i], &action, NULL);
-}
-
 /* Recipe, then file, then command line: each later source wins whatever the order of the calls. */
 static adamix_err
 parse (adamix_options **options, int argc, char **argv, adamix_train_config *config)
@@ -78,7 +57,7 @@ driver_train (const driver_command *self, int argc, char **argv)
   const adamix_option *table = adamix_train_options (&count);
   if (driver_help (self, table, count, argc, argv)) return 0;
   /* Before MPI starts: a job may be told to stop while its ranks still look for each other. */
-  catch_signals ();
+  driver_catch_signals (&stop, SA_RESTART);
   ADAMIX_TRY (driver_session_start (&session, true));
   /* A --config file may be missing on one node. */
   ADAMIX_TRY (adamix_comm_agree (&session.world, parse (&options, argc, argv, &config)));
