@@ -6,13 +6,16 @@
 #include <adamix/tensor.h>
 
 /* The right-hand operand of y [T,N] = x [T,K] B [K,N] + bias, in the backend's own layout, cut into `parts` column blocks
- * of `width`: a unit of work is ADAMIX_ROW_BLOCK rows by one column block.  Backends embed it as their first member. */
+ * of `width`: a unit of work is ADAMIX_ROW_BLOCK rows by one column block or by all.  Backends embed it as their first
+ * member. */
 typedef struct adamix_packed {
   int64_t k, n, width, parts;
   bool transposed; /* what B is packed from: [N,K], else [K,N] */
   adamix_dtype operand;
   int threads; /* at most so many run at once, numbered from 0 */
 } adamix_packed;
+
+#define ADAMIX_ALL_PARTS (-1) /* for a column block: whole rows of y */
 
 struct adamix_gemm_backend {
   const char *name, *precision; /* as in --gemm and --precision */
@@ -32,7 +35,7 @@ struct adamix_gemm_backend {
   /* out[i] = x[i] rounded to the operand's dtype, i < n; NULL where that is fp32. */
   void (*narrow) (const adamix_packed *packed, int64_t n, const float *x, void *out);
   /* One unit: `rows` <= ADAMIX_ROW_BLOCK rows of x [.,K] (operand's dtype) and y [.,N], contiguous, against column block
-   * `part`. */
+   * `part`, or ADAMIX_ALL_PARTS: the same bits. */
   adamix_err (*run) (const adamix_packed *packed, int thread, int64_t part, int64_t rows, const void *x, float *y);
   void (*destroy) (adamix_packed *packed);
 };

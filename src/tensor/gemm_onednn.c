@@ -1,6 +1,6 @@
-/* oneDNN: one matmul primitive for each number of rows (4, 8, ... ADAMIX_ROW_BLOCK), shared by all column blocks;
- * weights reordered once into the layout that the primitive asks for; memory objects a thread, since they hold the
- * addresses of the call.
+/* oneDNN: one matmul primitive for each number of rows (4, 8, ... ADAMIX_ROW_BLOCK) and cut of the columns: a block of
+ * them, the same for all blocks, or all; weights reordered once into the layout that the primitive asks for; memory objects
+ * a thread, since they hold the addresses of the call.
  * A column block is computed in a tile of its own and copied: where the rows of the result stand apart, oneDNN falls back
  * to kernels that pack the weights anew in every call, and that are wrong in fp32 for heights such as 8 and 12. */
 #include "base/fault.h"
@@ -15,23 +15,37 @@
 #define ROW_STEP 4
 #define HEIGHTS  (ADAMIX_ROW_BLOCK / ROW_STEP)
 
+enum { BLOCK, ALL, CUTS };
+
+/* What the primitive of one height and cut reads and writes, of a thread. */
+typedef struct {
+  dnnl_memory_t x, y, scratchpad;
+} operands;
+
 typedef struct {
   dnnl_stream_t stream;
-  dnnl_memory_t x[HEIGHTS], y[HEIGHTS], scratchpad[HEIGHTS];
+  operands of[CUTS][HEIGHTS];
   void *scratch;
-  float *tile; /* [ADAMIX_ROW_BLOCK, width]; NULL where one column block is all of y */
+  float *tile; /* [ADAMIX_ROW_BLOCK, width] */
 } thread_slot;
+
+/* Columns cut into `count` blocks of `width`. */
+typedef struct cut {
+  int64_t width, count;
+  dnnl_primitive_t primitive[HEIGHTS];
+  dnnl_memory_desc_t weight_format; /* of a block */
+  dnnl_memory_t *weight, *bias;     /* [count] */
+} cut;
 
 typedef struct {
   adamix_packed shape;
   const adamix_kernels *kernels;
   dnnl_engine_t engine;
-  dnnl_primitive_t primitive[HEIGHTS];
-  dnnl_memory_desc_t weight_format;
+  cut cut[CUTS];
+  bool whole; /* the blocks' weights behind each other are those of all columns: cut[ALL] may be used */
   size_t scratch_bytes;
-  float *bias;                       /* [N] behind the weights, or set; borrowed */
-  dnnl_memory_t *weight, *bias_part; /* [parts] */
-  thread_slot *slot;                 /* [threads] */
+  float *bias;       /* [N] behind the weights, or set; borrowed */
+  thread_slot *slot; /* [threads] */
 } onednn_packed;
 
 #define TRY_DNNL(call)                                                                                                 \
@@ -67,14 +81,28 @@ multiply (const adamix_gemm_args *g)
 static void
 destroy_slot (thread_slot *slot)
 {
-  for (int h = 0; h < HEIGHTS; h++) {
-    dnnl_memory_destroy (slot->x[h]);
-    dnnl_memory_destroy (slot->y[h]);
-    dnnl_memory_destroy (slot->scratchpad[h]);
+  for (int i = 0; i < CUTS * HEIGHTS; i++) {
+    operands *of = &slot->of[i / HEIGHTS][i % HEIGHTS];
+    dnnl_memory_destroy (of->x);
+    dnnl_memory_destroy (of->y);
+    dnnl_memory_destroy (of->scratchpad);
   }
   if (slot->stream != NULL) dnnl_stream_destroy (slot->stream);
   free (slot->tile);
   free (slot->scratch);
+}
+
+static void
+destroy_cut (cut *cut)
+{
+  for (int64_t i = 0; i < cut->count; i++) {
+    if (cut->weight != NULL) dnnl_memory_destroy (cut->weight[i]);
+    if (cut->bias != NULL) dnnl_memory_destroy (cut->bias[i]);
+  }
+  for (int h = 0; h < HEIGHTS; h++)
+    if (cut->primitive[h] != NULL) dnnl_primitive_destroy (cut->primitive[h]);
+  free (cut->weight);
+  free (cut->bias);
 }
 
 static void
@@ -83,16 +111,9 @@ destroy (adamix_packed *packed)
   onednn_packed *self = (onednn_packed *) packed;
   if (self == NULL) return;
   for (int t = 0; self->slot != NULL && t < packed->threads; t++) destroy_slot (&self->slot[t]);
-  for (int64_t p = 0; p < packed->parts; p++) {
-    if (self->weight != NULL) dnnl_memory_destroy (self->weight[p]);
-    if (self->bias_part != NULL) dnnl_memory_destroy (self->bias_part[p]);
-  }
-  for (int h = 0; h < HEIGHTS; h++)
-    if (self->primitive[h] != NULL) dnnl_primitive_destroy (self->primitive[h]);
+  for (int c = 0; c < CUTS; c++) destroy_cut (&self->cut[c]);
   if (self->engine != NULL) dnnl_engine_destroy (self->engine);
   free (self->slot);
-  free (self->weight);
-  free (self->bias_part);
   free (self);
 }
 
@@ -113,43 +134,119 @@ operand_of (const adamix_packed *shape)
   return shape->operand == ADAMIX_DTYPE_BF16 ? dnnl_bf16 : dnnl_f32;
 }
 
-/* The primitive of one height.  The tallest comes first and chooses the layout of the weights; the others take it. */
+/* The primitive of one height. */
 static adamix_err
-create_height (onednn_packed *self, int h)
+create_height (onednn_packed *self, int c, int h)
 {
   adamix_err err = ADAMIX_OK;
   const adamix_packed *shape = &self->shape;
+  cut *cut = &self->cut[c];
   dnnl_primitive_attr_t attr = NULL;
   dnnl_primitive_desc_t description = NULL;
   dnnl_matmul_desc_t matmul;
   dnnl_memory_desc_t x, y, bias;
   int64_t rows = (h + 1) * ROW_STEP;
-  dnnl_dims_t weight_dims = { shape->k, shape->width };
 
   ADAMIX_TRY (matrix_desc (&x, operand_of (shape), rows, shape->k, shape->k, 1));
-  ADAMIX_TRY (matrix_desc (&y, dnnl_f32, rows, shape->width, shape->width, 1));
-  ADAMIX_TRY (matrix_desc (&bias, dnnl_f32, 1, shape->width, shape->width, 1));
-  if (h == HEIGHTS - 1)
-    TRY_DNNL (
-        dnnl_memory_desc_init_by_tag (&self->weight_format, 2, weight_dims, operand_of (shape), dnnl_format_tag_any));
+  ADAMIX_TRY (matrix_desc (&y, dnnl_f32, rows, cut->width, cut->width, 1));
+  ADAMIX_TRY (matrix_desc (&bias, dnnl_f32, 1, cut->width, cut->width, 1));
   TRY_DNNL (dnnl_primitive_attr_create (&attr));
   TRY_DNNL (dnnl_primitive_attr_set_scratchpad_mode (attr, dnnl_scratchpad_mode_user));
-  TRY_DNNL (dnnl_matmul_desc_init (&matmul, &x, &self->weight_format, &bias, &y));
+  TRY_DNNL (dnnl_matmul_desc_init (&matmul, &x, &cut->weight_format, &bias, &y));
   TRY_DNNL (dnnl_primitive_desc_create (&description, &matmul, attr, self->engine, NULL));
-  TRY_DNNL (dnnl_primitive_create (&self->primitive[h], description));
-  self->weight_format = *dnnl_primitive_desc_query_md (description, dnnl_query_weights_md, 0);
+  TRY_DNNL (dnnl_primitive_create (&cut->primitive[h], description));
+  cut->weight_format = *dnnl_primitive_desc_query_md (description, dnnl_query_weights_md, 0);
   const dnnl_memory_desc_t *scratchpad = dnnl_primitive_desc_query_md (description, dnnl_query_scratchpad_md, 0);
   size_t bytes = dnnl_memory_desc_get_size (scratchpad);
   if (bytes > self->scratch_bytes) self->scratch_bytes = bytes;
 
   for (int t = 0; t < shape->threads; t++) {
-    TRY_DNNL (dnnl_memory_create (&self->slot[t].x[h], &x, self->engine, DNNL_MEMORY_NONE));
-    TRY_DNNL (dnnl_memory_create (&self->slot[t].y[h], &y, self->engine, DNNL_MEMORY_NONE));
-    TRY_DNNL (dnnl_memory_create (&self->slot[t].scratchpad[h], scratchpad, self->engine, DNNL_MEMORY_NONE));
+    operands *of = &self->slot[t].of[c][h];
+    TRY_DNNL (dnnl_memory_create (&of->x, &x, self->engine, DNNL_MEMORY_NONE));
+    TRY_DNNL (dnnl_memory_create (&of->y, &y, self->engine, DNNL_MEMORY_NONE));
+    TRY_DNNL (dnnl_memory_create (&of->scratchpad, scratchpad, self->engine, DNNL_MEMORY_NONE));
   }
 done:
   if (description != NULL) dnnl_primitive_desc_destroy (description);
   if (attr != NULL) dnnl_primitive_attr_destroy (attr);
+  return err;
+}
+
+/* Columns cut into `count` blocks, weights in the layout that the tallest primitive chooses. */
+static adamix_err
+start_cut (onednn_packed *self, int c, int64_t count)
+{
+  adamix_err err = ADAMIX_OK;
+  cut *cut = &self->cut[c];
+  *cut = (struct cut){ .width = self->shape.n / count, .count = count };
+  dnnl_dims_t dims = { self->shape.k, cut->width };
+  TRY_DNNL (
+      dnnl_memory_desc_init_by_tag (&cut->weight_format, 2, dims, operand_of (&self->shape), dnnl_format_tag_any));
+done:
+  return err;
+}
+
+/* The other primitives, which take the layout of the tallest, and the memory of the blocks. */
+static adamix_err
+finish_cut (onednn_packed *self, int c)
+{
+  adamix_err err = ADAMIX_OK;
+  cut *cut = &self->cut[c];
+  dnnl_memory_desc_t bias;
+  for (int h = HEIGHTS - 1; h >= 0; h--)
+    if (cut->primitive[h] == NULL) ADAMIX_TRY (create_height (self, c, h));
+  ADAMIX_TRY (ADAMIX_ALLOC (cut->weight, cut->count));
+  ADAMIX_TRY (ADAMIX_ALLOC (cut->bias, cut->count));
+  ADAMIX_TRY (matrix_desc (&bias, dnnl_f32, 1, cut->width, cut->width, 1));
+  for (int64_t i = 0; i < cut->count; i++) {
+    TRY_DNNL (dnnl_memory_create (&cut->weight[i], &cut->weight_format, self->engine, DNNL_MEMORY_NONE));
+    TRY_DNNL (dnnl_memory_create (&cut->bias[i], &bias, self->engine, DNNL_MEMORY_NONE));
+  }
+done:
+  return err;
+}
+
+/* Of a block. */
+static size_t
+block_bytes (const cut *cut)
+{
+  return (dnnl_memory_desc_get_size (&cut->weight_format) + ADAMIX_ALIGN - 1) / ADAMIX_ALIGN * ADAMIX_ALIGN;
+}
+
+/* The layout of a block whose columns lie together in `all`; false where they do not, since rows are outermost. */
+static bool
+block_of (const cut *all, int64_t width, dnnl_memory_desc_t *block)
+{
+  const dnnl_blocking_desc_t *blocking = &all->weight_format.format_desc.blocking;
+  dnnl_dim_t columns = 1;
+  *block = all->weight_format;
+  for (int i = 0; i < blocking->inner_nblks; i++)
+    if (blocking->inner_idxs[i] == 1) columns *= blocking->inner_blks[i];
+  block->dims[1] = block->padded_dims[1] = width;
+  return blocking->strides[1] > blocking->strides[0] && width % columns == 0 &&
+         dnnl_memory_desc_get_size (block) % ADAMIX_ALIGN == 0;
+}
+
+/* All columns at once where a layout serves both cuts, and blocks where that is not so or several threads may share few
+ * rows.  Which layout it is depends on the shape and the CPU alone: other processes read it too. */
+static adamix_err
+create_cuts (onednn_packed *self)
+{
+  adamix_err err = ADAMIX_OK;
+  cut *block = &self->cut[BLOCK], *all = &self->cut[ALL];
+  dnnl_memory_desc_t format;
+  ADAMIX_TRY (start_cut (self, BLOCK, self->shape.parts));
+  if (self->shape.parts > 1) {
+    ADAMIX_TRY (start_cut (self, ALL, 1));
+    ADAMIX_TRY (create_height (self, ALL, HEIGHTS - 1));
+    self->whole = block_of (all, block->width, &format);
+  }
+  if (self->whole) {
+    block->weight_format = format;
+    ADAMIX_TRY (finish_cut (self, ALL));
+  }
+  if (!self->whole || self->shape.threads > 1) ADAMIX_TRY (finish_cut (self, BLOCK));
+done:
   return err;
 }
 
@@ -161,39 +258,22 @@ create_slots (onednn_packed *self)
     thread_slot *slot = &self->slot[t];
     TRY_DNNL (dnnl_stream_create (&slot->stream, self->engine, dnnl_stream_default_flags));
     ADAMIX_TRY (adamix_alloc (&slot->scratch, (int64_t) self->scratch_bytes, 1));
-    if (self->shape.parts > 1) ADAMIX_TRY (ADAMIX_ALLOC (slot->tile, ADAMIX_ROW_BLOCK * self->shape.width));
-    for (int h = 0; h < HEIGHTS; h++) TRY_DNNL (dnnl_memory_set_data_handle (slot->scratchpad[h], slot->scratch));
+    if (self->shape.parts > 1 && self->cut[BLOCK].weight)
+      ADAMIX_TRY (ADAMIX_ALLOC (slot->tile, ADAMIX_ROW_BLOCK * self->shape.width));
+    for (int i = 0; i < CUTS * HEIGHTS; i++) {
+      dnnl_memory_t scratchpad = slot->of[i / HEIGHTS][i % HEIGHTS].scratchpad;
+      if (scratchpad != NULL) TRY_DNNL (dnnl_memory_set_data_handle (scratchpad, slot->scratch));
+    }
   }
 done:
   return err;
-}
-
-static adamix_err
-create_parts (onednn_packed *self)
-{
-  adamix_err err = ADAMIX_OK;
-  const adamix_packed *shape = &self->shape;
-  dnnl_memory_desc_t bias;
-  ADAMIX_TRY (matrix_desc (&bias, dnnl_f32, 1, shape->width, shape->width, 1));
-  for (int64_t p = 0; p < shape->parts; p++) {
-    TRY_DNNL (dnnl_memory_create (&self->weight[p], &self->weight_format, self->engine, DNNL_MEMORY_NONE));
-    TRY_DNNL (dnnl_memory_create (&self->bias_part[p], &bias, self->engine, DNNL_MEMORY_NONE));
-  }
-done:
-  return err;
-}
-
-/* Of a column block. */
-static size_t
-part_bytes (const onednn_packed *self)
-{
-  return (dnnl_memory_desc_get_size (&self->weight_format) + ADAMIX_ALIGN - 1) / ADAMIX_ALIGN * ADAMIX_ALIGN;
 }
 
 static size_t
 bytes (const adamix_packed *packed)
 {
-  return (size_t) packed->parts * part_bytes ((const onednn_packed *) packed) + (size_t) packed->n * sizeof (float);
+  const cut *block = &((const onednn_packed *) packed)->cut[BLOCK];
+  return (size_t) packed->parts * block_bytes (block) + (size_t) packed->n * sizeof (float);
 }
 
 static adamix_err
@@ -202,8 +282,9 @@ set_bias (adamix_packed *packed, float *bias)
   adamix_err err = ADAMIX_OK;
   onednn_packed *self = (onednn_packed *) packed;
   self->bias = bias;
-  for (int64_t p = 0; p < packed->parts; p++)
-    TRY_DNNL (dnnl_memory_set_data_handle (self->bias_part[p], bias + p * packed->width));
+  for (const cut *cut = self->cut; cut < self->cut + CUTS; cut++)
+    for (int64_t i = 0; cut->bias != NULL && i < cut->count; i++)
+      TRY_DNNL (dnnl_memory_set_data_handle (cut->bias[i], bias + i * cut->width));
 done:
   return err;
 }
@@ -213,10 +294,10 @@ place (adamix_packed *packed, void *memory)
 {
   adamix_err err = ADAMIX_OK;
   onednn_packed *self = (onednn_packed *) packed;
-  const size_t size = part_bytes (self);
-  for (int64_t p = 0; p < packed->parts; p++)
-    TRY_DNNL (dnnl_memory_set_data_handle (self->weight[p], (char *) memory + (size_t) p * size));
-  ADAMIX_TRY (set_bias (packed, (float *) ((char *) memory + (size_t) packed->parts * size)));
+  for (const cut *cut = self->cut; cut < self->cut + CUTS; cut++)
+    for (int64_t i = 0; cut->weight != NULL && i < cut->count; i++)
+      TRY_DNNL (dnnl_memory_set_data_handle (cut->weight[i], (char *) memory + (size_t) i * block_bytes (cut)));
+  ADAMIX_TRY (set_bias (packed, (float *) ((char *) memory + bytes (packed)) - packed->n));
 done:
   return err;
 }
@@ -231,14 +312,11 @@ create (adamix_packed **out, const adamix_packed *shape)
   self->shape = *shape;
   ADAMIX_TRY (adamix_kernels_select (&self->kernels, NULL));
   ADAMIX_TRY (ADAMIX_ALLOC (self->slot, shape->threads));
-  ADAMIX_TRY (ADAMIX_ALLOC (self->weight, shape->parts));
-  ADAMIX_TRY (ADAMIX_ALLOC (self->bias_part, shape->parts));
   TRY_DNNL (dnnl_engine_create (&self->engine, dnnl_cpu, 0));
   /* A primitive plans for the threads it sees when it is made: ours are single-threaded. */
   omp_set_num_threads (1);
-  for (int h = HEIGHTS - 1; h >= 0; h--) ADAMIX_TRY (create_height (self, h));
+  ADAMIX_TRY (create_cuts (self));
   ADAMIX_TRY (create_slots (self));
-  ADAMIX_TRY (create_parts (self));
   *out = &self->shape;
   self = NULL;
 done:
@@ -252,6 +330,7 @@ fill (adamix_packed *packed, const float *matrix, const float *bias)
 {
   adamix_err err = ADAMIX_OK;
   onednn_packed *self = (onednn_packed *) packed;
+  const cut *cut = &self->cut[self->whole ? ALL : BLOCK];
   dnnl_memory_desc_t plain;
   dnnl_memory_t from = NULL;
   dnnl_primitive_desc_t description = NULL;
@@ -260,14 +339,14 @@ fill (adamix_packed *packed, const float *matrix, const float *bias)
   int64_t row_stride = packed->transposed ? 1 : packed->n, col_stride = packed->transposed ? packed->k : 1;
 
   for (int64_t c = 0; c < packed->n; c++) self->bias[c] = bias[c];
-  ADAMIX_TRY (matrix_desc (&plain, dnnl_f32, packed->k, packed->width, row_stride, col_stride));
+  ADAMIX_TRY (matrix_desc (&plain, dnnl_f32, packed->k, cut->width, row_stride, col_stride));
   TRY_DNNL (dnnl_memory_create (&from, &plain, self->engine, DNNL_MEMORY_NONE));
-  TRY_DNNL (dnnl_reorder_primitive_desc_create (&description, &plain, self->engine, &self->weight_format, self->engine,
-                                                NULL));
+  TRY_DNNL (
+      dnnl_reorder_primitive_desc_create (&description, &plain, self->engine, &cut->weight_format, self->engine, NULL));
   TRY_DNNL (dnnl_primitive_create (&reorder, description));
-  for (int64_t p = 0; p < packed->parts; p++) {
-    TRY_DNNL (dnnl_memory_set_data_handle (from, (void *) (matrix + p * packed->width * col_stride)));
-    dnnl_exec_arg_t args[] = { { DNNL_ARG_FROM, from }, { DNNL_ARG_TO, self->weight[p] } };
+  for (int64_t i = 0; i < cut->count; i++) {
+    TRY_DNNL (dnnl_memory_set_data_handle (from, (void *) (matrix + i * cut->width * col_stride)));
+    dnnl_exec_arg_t args[] = { { DNNL_ARG_FROM, from }, { DNNL_ARG_TO, cut->weight[i] } };
     TRY_DNNL (dnnl_primitive_execute (reorder, stream, 2, args));
   }
   TRY_DNNL (dnnl_stream_wait (stream));
@@ -293,24 +372,39 @@ copy_tile (const adamix_packed *packed, int64_t part, int64_t rows, const float 
     memcpy (y + r * packed->n + part * packed->width, tile + r * packed->width, (size_t) packed->width * sizeof *y);
 }
 
+/* Block i of a cut to y, rows side by side. */
+static adamix_err
+execute (const onednn_packed *self, int thread, int c, int64_t i, int64_t rows, const void *x, float *y)
+{
+  adamix_err err = ADAMIX_OK;
+  const cut *cut = &self->cut[c];
+  const int64_t h = (rows - 1) / ROW_STEP;
+  const operands *of = &self->slot[thread].of[c][h];
+  dnnl_stream_t stream = self->slot[thread].stream;
+  TRY_DNNL (dnnl_memory_set_data_handle_v2 (of->x, (void *) x, stream));
+  TRY_DNNL (dnnl_memory_set_data_handle_v2 (of->y, y, stream));
+  dnnl_exec_arg_t args[] = { { DNNL_ARG_SRC, of->x },
+                             { DNNL_ARG_WEIGHTS, cut->weight[i] },
+                             { DNNL_ARG_BIAS, cut->bias[i] },
+                             { DNNL_ARG_DST, of->y },
+                             { DNNL_ARG_SCRATCHPAD, of->scratchpad } };
+  TRY_DNNL (dnnl_primitive_execute (cut->primitive[h], stream, sizeof args / sizeof *args, args));
+done:
+  return err;
+}
+
 static adamix_err
 run (const adamix_packed *packed, int thread, int64_t part, int64_t rows, const void *x, float *y)
 {
-  adamix_err err = ADAMIX_OK;
   const onednn_packed *self = (const onednn_packed *) packed;
-  const thread_slot *slot = &self->slot[thread];
-  int64_t h = (rows - 1) / ROW_STEP;
-  TRY_DNNL (dnnl_memory_set_data_handle_v2 (slot->x[h], (void *) x, slot->stream));
-  TRY_DNNL (dnnl_memory_set_data_handle_v2 (slot->y[h], slot->tile ? slot->tile : y, slot->stream));
-  dnnl_exec_arg_t args[] = { { DNNL_ARG_SRC, slot->x[h] },
-                             { DNNL_ARG_WEIGHTS, self->weight[part] },
-                             { DNNL_ARG_BIAS, self->bias_part[part] },
-                             { DNNL_ARG_DST, slot->y[h] },
-                             { DNNL_ARG_SCRATCHPAD, slot->scratchpad[h] } };
-  TRY_DNNL (dnnl_primitive_execute (self->primitive[h], slot->stream, sizeof args / sizeof *args, args));
-  if (slot->tile) copy_tile (packed, part, rows, slot->tile, y);
-done:
-  return err;
+  float *tile = self->slot[thread].tile;
+  if (part == ADAMIX_ALL_PARTS && self->whole) return execute (self, thread, ALL, 0, rows, x, y);
+  const int64_t first = part == ADAMIX_ALL_PARTS ? 0 : part, end = part == ADAMIX_ALL_PARTS ? packed->parts : part + 1;
+  for (int64_t i = first; i < end; i++) {
+    ADAMIX_RETURN_IF (execute (self, thread, BLOCK, i, rows, x, tile ? tile : y));
+    if (tile) copy_tile (packed, i, rows, tile, y);
+  }
+  return ADAMIX_OK;
 }
 
 bool

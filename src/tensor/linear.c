@@ -205,20 +205,32 @@ operand_of (const adamix_gemm_backend *backend, const adamix_packed *packed, ada
   return narrow;
 }
 
-/* y = x B + bias by units of one row block and one column block; a column block's rows follow each other, so that its
- * weights stay in cache. */
+/* Whole rows of y are written once and need no copy: taken where they leave the threads hardly idle. */
+#define BUSY_ENOUGH 0.9
+
+static bool
+takes_whole_rows (const adamix_packed *packed, int64_t blocks)
+{
+  const int64_t turns = (blocks + packed->threads - 1) / packed->threads;
+  return (double) blocks >= BUSY_ENOUGH * (double) (turns * packed->threads);
+}
+
+/* y = x B + bias by units of one row block and one column block or all; a column block's rows follow each other, so that
+ * its weights stay in cache. */
 static adamix_err
 apply (const adamix_gemm_backend *backend, const adamix_packed *packed, adamix_view x, adamix_view y, void *narrow)
 {
   ADAMIX_RETURN_IF (check_operands (packed, x, y));
   ADAMIX_ASSERT (narrow || !backend->narrow);
-  int64_t blocks = (x.rows + ADAMIX_ROW_BLOCK - 1) / ADAMIX_ROW_BLOCK, units = blocks * packed->parts;
+  int64_t blocks = (x.rows + ADAMIX_ROW_BLOCK - 1) / ADAMIX_ROW_BLOCK;
+  const bool whole = takes_whole_rows (packed, blocks);
+  const int64_t units = whole ? blocks : blocks * packed->parts;
   const char *operand = operand_of (backend, packed, x, narrow);
   const size_t row_bytes = (size_t) x.cols * adamix_dtype_bytes (backend->operand);
   int failed = 0;
 #pragma omp parallel for schedule(dynamic) num_threads(packed->threads)
   for (int64_t u = 0; u < units; u++) {
-    int64_t part = u / blocks, first = u % blocks * ADAMIX_ROW_BLOCK;
+    int64_t part = whole ? ADAMIX_ALL_PARTS : u / blocks, first = u % blocks * ADAMIX_ROW_BLOCK;
     int64_t rows = x.rows - first < ADAMIX_ROW_BLOCK ? x.rows - first : ADAMIX_ROW_BLOCK;
     if (backend->run (packed, omp_get_thread_num (), part, rows, operand + (size_t) first * row_bytes,
                       y.data + first * y.stride) != ADAMIX_OK) {
