@@ -153,14 +153,13 @@ typedef struct expansion {
   adamix_sweep *out;
   const sweep_file *file;
   const adamix_options *given;
-  int64_t *seed, seeds;
   int64_t capacity;
 } expansion;
 
-static int
-line_of (const sweep_file *file, const setting *s)
+static origin
+origin_of (const sweep_file *file, const setting *s)
 {
-  return !*s->name && file->grid.count ? file->grid.axis[0].line : s->line;
+  return !*s->name && file->grid.count ? file->grid.axis[0].at : s->at;
 }
 
 static adamix_err
@@ -181,7 +180,8 @@ add_run (expansion *e, const setting *s, const grid_point *point, int64_t seed)
   ADAMIX_RETURN_IF (take_point (run, s, point));
   ADAMIX_RETURN_IF (take_seed (run, out->config.output));
   const adamix_err err = check_run (run);
-  return err ? adamix_err_prefix (err, "%s:%d: run %s", e->file->path, line_of (e->file, s), run->name) : ADAMIX_OK;
+  const origin at = origin_of (e->file, s);
+  return err ? adamix_err_prefix (err, "%s:%d: run %s", at.path, at.line, run->name) : ADAMIX_OK;
 }
 
 /* To the next point, the last axis first; false behind the last. */
@@ -201,7 +201,7 @@ check_given (const expansion *e, const axis *a)
 {
   if (!e->given || adamix_options_source (e->given, a->option) != ADAMIX_SOURCE_COMMAND_LINE) return ADAMIX_OK;
   return adamix_err_set (ADAMIX_EUSAGE, "--%s is what the grid of %s:%d varies; leave it out, or change the file",
-                         a->option, e->file->path, a->line);
+                         a->option, a->at.path, a->at.line);
 }
 
 static adamix_err
@@ -218,16 +218,27 @@ lay_out (const expansion *e, const setting *s, grid_point *point)
   return ADAMIX_OK;
 }
 
+/* The command line wins over a setting, and that over what all have in common. */
+static const char *
+seeds_of (const expansion *e, const setting *s)
+{
+  const bool given = adamix_options_source (e->out->options, "seeds") == ADAMIX_SOURCE_COMMAND_LINE;
+  return s->seeds && !given ? s->seeds : e->out->config.seeds;
+}
+
 static adamix_err
 expand_setting (expansion *e, const setting *s)
 {
   adamix_err err = ADAMIX_OK;
   grid_point point = { 0 };
+  int64_t *seed = NULL, seeds;
+  ADAMIX_TRY (adamix_sweep_seeds (seeds_of (e, s), &seed, &seeds));
   ADAMIX_TRY (lay_out (e, s, &point));
   do
-    for (int64_t i = 0; i < e->seeds; i++) ADAMIX_TRY (add_run (e, s, &point, e->seed[i]));
+    for (int64_t i = 0; i < seeds; i++) ADAMIX_TRY (add_run (e, s, &point, seed[i]));
   while (advance (&point));
 done:
+  free (seed);
   free (point.at);
   free (point.axis);
   return err;
@@ -236,12 +247,7 @@ done:
 adamix_err
 sweep_expand (adamix_sweep *out, const sweep_file *file, const adamix_options *given)
 {
-  adamix_err err = ADAMIX_OK;
   expansion e = { .out = out, .file = file, .given = given };
-  ADAMIX_TRY (adamix_sweep_seeds (out->config.seeds, &e.seed, &e.seeds));
-  for (int64_t i = 0; i < file->settings; i++) ADAMIX_TRY (expand_setting (&e, &file->setting[i]));
-  ADAMIX_TRY (check_names (out, file->path));
-done:
-  free (e.seed);
-  return err;
+  for (int64_t i = 0; i < file->settings; i++) ADAMIX_RETURN_IF (expand_setting (&e, &file->setting[i]));
+  return check_names (out, file->path);
 }

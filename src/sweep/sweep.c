@@ -29,7 +29,7 @@ adamix_sweep_read (adamix_sweep *out, const char *path, const adamix_options *gi
   sweep_file file = { 0 };
   *out = (adamix_sweep){ 0 };
   ADAMIX_TRY (adamix_format (&out->path, "%s", path));
-  ADAMIX_TRY (sweep_file_read (&file, path));
+  ADAMIX_TRY (sweep_file_read (&file, path, given ? adamix_options_value (given, "profile") : NULL));
   out->options = file.options;
   file.options = NULL;
   ADAMIX_TRY (take_given (out, given));

@@ -14,13 +14,19 @@
 /* Of a run's. */
 #define FILE_RESULTS "all_results.json"
 
+/* A line of a file that was read. */
+typedef struct origin {
+  const char *path; /* view into the sweep_file */
+  int line;
+} origin;
+
 /* An option and what the file has for it: one value, or those of a grid. */
 typedef struct axis {
   const char *option; /* view into the table of `adamix train` */
   char **value;       /* [values]; owned */
   int64_t values;
   bool named; /* part of a run's name */
-  int line;
+  origin at;
 } axis;
 
 typedef struct axes {
@@ -31,13 +37,15 @@ typedef struct axes {
 /* What [run NAME] and [grid NAME] say of a setting. */
 typedef struct setting {
   char *name; /* "" for the one of a file without such sections; owned */
-  int line;
+  origin at;
+  char *seeds; /* of its own; NULL: those of the sweep; owned */
   axes fixed, grid;
 } setting;
 
 /* A file, parsed: every key and value on its own is as it should be. */
 typedef struct sweep_file {
   const char *path;        /* borrowed */
+  char *included;          /* path of the file that it includes, NULL: none; owned */
   adamix_options *options; /* of the sweep itself; owned */
   axes common, grid;
   setting *setting; /* at least one; owned */
@@ -45,7 +53,8 @@ typedef struct sweep_file {
 } sweep_file;
 
 /* read.c */
-adamix_err sweep_file_read (sweep_file *out, const char *path);
+/* `profile` NULL: the file's own choice. */
+adamix_err sweep_file_read (sweep_file *out, const char *path, const char *profile);
 void sweep_file_destroy (sweep_file *file);
 
 /* expand.c: settings x grids x seeds, each with its options; out->config is there. */

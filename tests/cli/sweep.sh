@@ -102,13 +102,86 @@ wrong "wrong.ini:12: option --batch is given twice, in line 7 too" 'batch = 3\n'
 wrong "wrong.ini:13: option --batch is given in line 7 too, for the same runs" '[grid]\nbatch = 3\n'
 wrong "wrong.ini:12: \[rum a\] is no section of a sweep" '[rum a]\n'
 wrong "wrong.ini:12: seed is of one run" 'seed = 3\n'
-wrong "wrong.ini:13: seeds is one for all runs" '[run a]\nseeds = 3\n'
+wrong "wrong.ini:13: ranks is one for all runs" '[run a]\nranks = 1\n'
+wrong "wrong.ini:13: seeds is one for all runs" '[grid]\nseeds = 3\n'
+wrong "wrong.ini:14: seeds is given twice" '[run a]\nseeds = 3\nseeds = 4\n'
+wrong "wrong.ini:13: option --seeds: \"x\" is not allowed" '[run a]\nseeds = x\n'
 wrong "wrong.ini:12: option --seeds: \"x\" is not allowed" 'seeds = 0, x\n'
 wrong "two runs have the name seed=1" 'seeds = 1, 1\n'
 wrong "wrong.ini:12: neither \"option = value\" nor" 'nonsense\n'
 wrong "wrong.ini:14: run b,seed=0: --method: 'addapter' is not one of" \
   '[run a]\nmethod = adapter\n[run b]\nmethod = addapter\n'
 expect_no_file wrong
+
+# ---- profiles ------------------------------------------------------------------------------------------------------------
+
+profiles='[run adamix]
+[run adapter]
+method = adapter
+[brief: train]
+max-steps = 2
+[brief: run wide]
+rank = 16
+[long: train]
+max-steps = 3
+seeds = 7
+[long: grid adamix]
+experts = 2, 3\n'
+sweep_file profiles.ini "$profiles"
+# planned OPTION... - the names that a sweep with these options would make.
+planned () { "$ADAMIX" sweep "$@" --output planned --dry-run 2> /dev/null | sed -n 's/ .*//; /,*seed=/p' | xargs; }
+expect "a profile's settings beside those of all" \
+  [ "$(planned profiles.ini --profile brief)" = "adamix,seed=0 adapter,seed=0 wide,seed=0" ]
+expect "another profile" [ "$(planned profiles.ini --profile long)" = "adamix,experts=2,seed=7 adamix,experts=3,seed=7 adapter,seed=7" ]
+run sweep profiles.ini
+expect_exit 2 "no profile is chosen"
+expect_stderr "profiles.ini has profiles, such as 'brief': choose one, --profile NAME" "no profile is chosen"
+run sweep profiles.ini --profile short
+expect_exit 2 "a profile that is not there"
+expect_stderr "profiles.ini has no profile 'short', but for instance 'brief'" "a profile that is not there"
+run sweep all.ini --profile brief
+expect_exit 2 "a file without profiles"
+expect_stderr "all.ini has no profile 'brief'$" "a file without profiles"
+sweep_file chosen.ini "profile = brief\n$profiles"
+expect "the file chooses a profile" [ "$(planned chosen.ini)" = "adamix,seed=0 adapter,seed=0 wide,seed=0" ]
+expect "the command line wins over it" [ "$(planned chosen.ini --profile long)" = "$(planned profiles.ini --profile long)" ]
+wrong "wrong.ini:14: option --batch is given twice, in line 7 too" 'profile = a\n[a: train]\nbatch = 3\n'
+sweep_file own.ini 'seeds = 0..1\nmax-steps = 2\n[run adamix]\n[run adapter]\nmethod = adapter\nseeds = 5\n'
+expect "a setting with seeds of its own" [ "$(planned own.ini)" = "adamix,seed=0 adamix,seed=1 adapter,seed=5" ]
+expect "the command line's seeds are those of all" [ "$(planned own.ini --seeds 3)" = "adamix,seed=3 adapter,seed=3" ]
+
+# A file that others include, from a folder of their own.
+mkdir -p inis/one
+sweep_file inis/common.ini "$profiles"
+printf 'include = ../common.ini\n[run narrow]\nrank = 4\n[brief: run narrow]\nlr = 1e-3\n' > inis/one/sweep.ini
+expect "settings of the included file and its own" \
+  [ "$(planned inis/one/sweep.ini --profile brief)" = "adamix,seed=0 adapter,seed=0 wide,seed=0 narrow,seed=0" ]
+# included MESSAGE TEXT - what is wrong with a file of this text that includes that one
+included () {
+  printf 'include = ../common.ini\n%b' "$2" > inis/one/wrong.ini
+  run sweep inis/one/wrong.ini --profile brief
+  expect_exit 2 "$1"
+  expect_stderr "^adamix: error: .*$1" "$1"
+}
+included "inis/one/wrong.ini:2: option --batch is given twice, in inis/one/../common.ini:7 too" 'batch = 3\n'
+included "inis/one/wrong.ini:3: option --batch is given in inis/one/../common.ini:7 too" '[grid]\nbatch = 3\n'
+included "inis/one/wrong.ini:2: include is given twice" 'include = x\n'
+printf 'include = sweep.ini\n' > inis/one/twice.ini
+run sweep inis/one/twice.ini
+expect_exit 2 "an included file includes"
+expect_stderr "inis/one/sweep.ini: a file that is included includes none" "an included file includes"
+printf 'include = absent.ini\n' > inis/one/none.ini
+run sweep inis/one/none.ini
+expect_exit 1 "an included file that is not there"
+expect_stderr "inis/one/absent.ini: cannot be opened" "an included file that is not there"
+
+sweep_file profiles.ini "$profiles"
+run sweep profiles.ini --profile brief --output brief
+expect_exit 0 "a sweep of a profile"
+expect "its options are those of the run" [ "$(field brief/wide,seed=0/all_results.json steps)" = 2 ]
+
+# ---- commands that are wrong -----------------------------------------------------------------------------------------------
+
 run sweep nowhere.ini
 expect_exit 1 "no file"
 expect_stderr "nowhere.ini: cannot be opened" "no file"
