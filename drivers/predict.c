@@ -5,6 +5,7 @@
 #include <omp.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 typedef struct predict_config {
@@ -50,30 +51,38 @@ typedef struct predictor {
   float *z;                 /* [ADAMIX_INFERENCE_SEQUENCES, K] */
   answer *answer;           /* [threads] */
   FILE *output;
-  char *temporary; /* where the answers gather until all are there; NULL: standard output */
+  char *temporary; /* where the answers gather until all are there; NULL: they go straight to `output` */
   const char *source;
 } predictor;
 
-/* A file appears whole or not at all. */
+static adamix_err
+cannot_write (const char *path)
+{
+  return adamix_err_set (ADAMIX_EIO, "cannot write %s: %s", path, strerror (errno));
+}
+
+/* A file appears whole or not at all; a device or a named pipe is written to as it stands. */
 static adamix_err
 open_output (predictor *p, const char *path)
 {
+  struct stat status;
   p->output = stdout;
   if (!path || strcmp (path, "-") == 0) return ADAMIX_OK;
-  ADAMIX_RETURN_IF (adamix_format (&p->temporary, "%s.tmp", path));
-  p->output = ADAMIX_FAULT (file_create) ? NULL : fopen (p->temporary, "w");
-  if (p->output) return ADAMIX_OK;
-  return adamix_err_set (ADAMIX_EIO, "cannot write %s: %s", p->temporary, strerror (errno));
+  const bool stands = stat (path, &status) == 0 && !S_ISREG (status.st_mode);
+  if (!stands) ADAMIX_RETURN_IF (adamix_format (&p->temporary, "%s.tmp", path));
+  const char *opened = stands ? path : p->temporary;
+  p->output = ADAMIX_FAULT (file_create) ? NULL : fopen (opened, "w");
+  return p->output ? ADAMIX_OK : cannot_write (opened);
 }
 
 static adamix_err
 finish_output (predictor *p, const char *path)
 {
-  if (!p->temporary) return ADAMIX_OK;
-  bool closed = fclose (p->output) == 0 && !ADAMIX_FAULT (stream_write);
+  if (p->output == stdout) return ADAMIX_OK;
+  const bool closed = fclose (p->output) == 0 && !ADAMIX_FAULT (stream_write);
   p->output = NULL;
-  if (closed && !ADAMIX_FAULT (file_rename) && rename (p->temporary, path) == 0) return ADAMIX_OK;
-  return adamix_err_set (ADAMIX_EIO, "cannot write %s: %s", path, strerror (errno));
+  if (closed && (!p->temporary || (!ADAMIX_FAULT (file_rename) && rename (p->temporary, path) == 0))) return ADAMIX_OK;
+  return cannot_write (path);
 }
 
 static adamix_err
@@ -132,7 +141,7 @@ open_predictor (predictor *out, const predict_config *c, driver_session *session
 static void
 close_predictor (predictor *p)
 {
-  if (p->output && p->temporary) fclose (p->output);
+  if (p->output && p->output != stdout) fclose (p->output);
   /* Gone already where all went well. */
   if (p->temporary) unlink (p->temporary);
   free (p->temporary);

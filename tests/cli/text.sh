@@ -84,6 +84,18 @@ echo "the cat" > "$scratch/one-line"
 run predict --model "$tiny" --adapter "$scratch/run" --input "$scratch/one-line" --output "$scratch/kept"
 expect_exit 0 "predict into a file"
 expect "predict replaces the file" grep -q '"label"' "$scratch/kept"
+# A device is not replaced: a pipe that is read here stands for /dev/null.
+mkfifo "$scratch/fifo"
+timeout 20 cat "$scratch/fifo" > "$scratch/through" &
+run predict --model "$tiny" --adapter "$scratch/run" --input "$scratch/one-line" --output "$scratch/fifo"
+expect_exit 0 "predict into a named pipe"
+[ -p "$scratch/fifo" ] || kill $!
+wait $!
+expect "predict into a named pipe: the answer comes through" cmp -s "$scratch/kept" "$scratch/through"
+expect "predict into a named pipe: it is still one" [ -p "$scratch/fifo" ]
+run predict --model "$tiny" --adapter "$scratch/run" --input "$scratch/one-line" --output "$scratch"
+expect_exit 1 "predict into a folder"
+expect_stderr "cannot write $scratch: Is a directory" "predict into a folder"
 
 # A pipe that stays open: each answer has to come before the next line.  What comes out is the reference of all that follows:
 # alone in its batch, in an order that cannot be wrong.
