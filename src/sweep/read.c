@@ -170,8 +170,8 @@ is_of (const adamix_ini_entry *entry, const char *profile)
 static const char *
 own_value (const adamix_ini *ini, const char *name)
 {
-  for (int64_t i = 0; i < ini->entries; i++)
-    if (!*ini->entry[i].section && strcmp (ini->entry[i].name, name) == 0) return ini->entry[i].value;
+  for (const adamix_ini_entry *entry = ini->entry; entry < ini->entry + ini->entries; entry++)
+    if (!*entry->section && entry->name && strcmp (entry->name, name) == 0) return entry->value;
   return NULL;
 }
 

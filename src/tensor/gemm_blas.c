@@ -75,8 +75,9 @@ fill (adamix_packed *packed, const float *matrix, const float *bias)
 }
 
 static adamix_err
-run_block (const adamix_packed *packed, int64_t part, int64_t rows, const void *x, float *y)
+run (const adamix_packed *packed, int thread, int64_t part, int64_t rows, const void *x, float *y)
 {
+  (void) thread;
   const blas_packed *self = (const blas_packed *) packed;
   int64_t first = part * packed->width;
   for (int64_t r = 0; r < rows; r++)
@@ -93,17 +94,6 @@ run_block (const adamix_packed *packed, int64_t part, int64_t rows, const void *
                                         .beta = 1.0f,
                                         .c = y + first,
                                         .ldc = packed->n });
-}
-
-/* All parts one by one: what a sum's last bits are may depend on the columns beside it. */
-static adamix_err
-run (const adamix_packed *packed, int thread, int64_t part, int64_t rows, const void *x, float *y)
-{
-  (void) thread;
-  const bool all = part == ADAMIX_ALL_PARTS;
-  for (int64_t i = all ? 0 : part; i < (all ? packed->parts : part + 1); i++)
-    ADAMIX_RETURN_IF (run_block (packed, i, rows, x, y));
-  return ADAMIX_OK;
 }
 
 const adamix_gemm_backend adamix_gemm_blas = {

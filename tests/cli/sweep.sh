@@ -146,6 +146,8 @@ sweep_file chosen.ini "profile = brief\n$profiles"
 expect "the file chooses a profile" [ "$(planned chosen.ini)" = "adamix,seed=0 adapter,seed=0 wide,seed=0" ]
 expect "the command line wins over it" [ "$(planned chosen.ini --profile long)" = "$(planned profiles.ini --profile long)" ]
 wrong "wrong.ini:14: option --batch is given twice, in line 7 too" 'profile = a\n[a: train]\nbatch = 3\n'
+sweep_file nameless.ini '[]\nmax-steps = 2\n'
+expect "a section without a name is no place of its own" [ "$(planned nameless.ini)" = "seed=0" ]
 sweep_file own.ini 'seeds = 0..1\nmax-steps = 2\n[run adamix]\n[run adapter]\nmethod = adapter\nseeds = 5\n'
 expect "a setting with seeds of its own" [ "$(planned own.ini)" = "adamix,seed=0 adamix,seed=1 adapter,seed=5" ]
 expect "the command line's seeds are those of all" [ "$(planned own.ini --seeds 3)" = "adamix,seed=3 adapter,seed=3" ]
