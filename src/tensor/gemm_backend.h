@@ -11,6 +11,7 @@
 typedef struct adamix_packed {
   int64_t k, n, width, parts;
   bool transposed; /* what B is packed from: [N,K], else [K,N] */
+  bool whole;      /* set by `create`: ADAMIX_ALL_PARTS may be asked for, with the same bits as part by part */
   adamix_dtype operand;
   int threads; /* at most so many run at once, numbered from 0 */
 } adamix_packed;
@@ -35,7 +36,7 @@ struct adamix_gemm_backend {
   /* out[i] = x[i] rounded to the operand's dtype, i < n; NULL where that is fp32. */
   void (*narrow) (const adamix_packed *packed, int64_t n, const float *x, void *out);
   /* One unit: `rows` <= ADAMIX_ROW_BLOCK rows of x [.,K] (operand's dtype) and y [.,N], contiguous, against column block
-   * `part`, or ADAMIX_ALL_PARTS: the same bits. */
+   * `part`, or, where the packed operand is `whole`, ADAMIX_ALL_PARTS. */
   adamix_err (*run) (const adamix_packed *packed, int thread, int64_t part, int64_t rows, const void *x, float *y);
   void (*destroy) (adamix_packed *packed);
 };

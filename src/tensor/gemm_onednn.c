@@ -42,7 +42,6 @@ typedef struct {
   const adamix_kernels *kernels;
   dnnl_engine_t engine;
   cut cut[CUTS];
-  bool whole; /* the blocks' weights behind each other are those of all columns: cut[ALL] may be used */
   size_t scratch_bytes;
   float *bias;       /* [N] behind the weights, or set; borrowed */
   thread_slot *slot; /* [threads] */
@@ -227,7 +226,7 @@ block_of (const cut *all, int64_t width, dnnl_memory_desc_t *block)
          dnnl_memory_desc_get_size (block) % ADAMIX_ALIGN == 0;
 }
 
-/* All columns at once where a layout serves both cuts, and blocks where that is not so or several threads may share few
+/* All columns at once where a layout serves both cuts, so that the blocks' weights behind each other are those of all, and blocks where that is not so or several threads may share few
  * rows.  Which layout it is depends on the shape and the CPU alone: other processes read it too. */
 static adamix_err
 create_cuts (onednn_packed *self)
@@ -239,13 +238,13 @@ create_cuts (onednn_packed *self)
   if (self->shape.parts > 1) {
     ADAMIX_TRY (start_cut (self, ALL, 1));
     ADAMIX_TRY (create_height (self, ALL, HEIGHTS - 1));
-    self->whole = block_of (all, block->width, &format);
+    self->shape.whole = block_of (all, block->width, &format);
   }
-  if (self->whole) {
+  if (self->shape.whole) {
     block->weight_format = format;
     ADAMIX_TRY (finish_cut (self, ALL));
   }
-  if (!self->whole || self->shape.threads > 1) ADAMIX_TRY (finish_cut (self, BLOCK));
+  if (!self->shape.whole || self->shape.threads > 1) ADAMIX_TRY (finish_cut (self, BLOCK));
 done:
   return err;
 }
@@ -330,7 +329,7 @@ fill (adamix_packed *packed, const float *matrix, const float *bias)
 {
   adamix_err err = ADAMIX_OK;
   onednn_packed *self = (onednn_packed *) packed;
-  const cut *cut = &self->cut[self->whole ? ALL : BLOCK];
+  const cut *cut = &self->cut[self->shape.whole ? ALL : BLOCK];
   dnnl_memory_desc_t plain;
   dnnl_memory_t from = NULL;
   dnnl_primitive_desc_t description = NULL;
@@ -398,12 +397,9 @@ run (const adamix_packed *packed, int thread, int64_t part, int64_t rows, const 
 {
   const onednn_packed *self = (const onednn_packed *) packed;
   float *tile = self->slot[thread].tile;
-  if (part == ADAMIX_ALL_PARTS && self->whole) return execute (self, thread, ALL, 0, rows, x, y);
-  const int64_t first = part == ADAMIX_ALL_PARTS ? 0 : part, end = part == ADAMIX_ALL_PARTS ? packed->parts : part + 1;
-  for (int64_t i = first; i < end; i++) {
-    ADAMIX_RETURN_IF (execute (self, thread, BLOCK, i, rows, x, tile ? tile : y));
-    if (tile) copy_tile (packed, i, rows, tile, y);
-  }
+  if (part == ADAMIX_ALL_PARTS) return execute (self, thread, ALL, 0, rows, x, y);
+  ADAMIX_RETURN_IF (execute (self, thread, BLOCK, part, rows, x, tile ? tile : y));
+  if (tile) copy_tile (packed, part, rows, tile, y);
   return ADAMIX_OK;
 }
 

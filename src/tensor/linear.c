@@ -215,6 +215,17 @@ takes_whole_rows (const adamix_packed *packed, int64_t blocks)
   return (double) blocks >= BUSY_ENOUGH * (double) (turns * packed->threads);
 }
 
+/* One row block against a column block or all. */
+static adamix_err
+run_unit (const adamix_gemm_backend *backend, const adamix_packed *packed, int64_t part, int64_t rows, const void *x,
+          float *y)
+{
+  const int thread = omp_get_thread_num ();
+  if (part != ADAMIX_ALL_PARTS || packed->whole) return backend->run (packed, thread, part, rows, x, y);
+  for (int64_t p = 0; p < packed->parts; p++) ADAMIX_RETURN_IF (backend->run (packed, thread, p, rows, x, y));
+  return ADAMIX_OK;
+}
+
 /* y = x B + bias by units of one row block and one column block or all; a column block's rows follow each other, so that
  * its weights stay in cache. */
 static adamix_err
@@ -232,8 +243,8 @@ apply (const adamix_gemm_backend *backend, const adamix_packed *packed, adamix_v
   for (int64_t u = 0; u < units; u++) {
     int64_t part = whole ? ADAMIX_ALL_PARTS : u / blocks, first = u % blocks * ADAMIX_ROW_BLOCK;
     int64_t rows = x.rows - first < ADAMIX_ROW_BLOCK ? x.rows - first : ADAMIX_ROW_BLOCK;
-    if (backend->run (packed, omp_get_thread_num (), part, rows, operand + (size_t) first * row_bytes,
-                      y.data + first * y.stride) != ADAMIX_OK) {
+    if (run_unit (backend, packed, part, rows, operand + (size_t) first * row_bytes, y.data + first * y.stride) !=
+        ADAMIX_OK) {
 #pragma omp atomic write
       failed = 1;
     }
