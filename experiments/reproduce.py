@@ -56,7 +56,10 @@ EXPERIMENTS = {
 
 
 def call(args, *command, **options):
-    return subprocess.run([args.adamix, *command], cwd=args.work, check=True, env=runs.environment(), text=True, **options)
+    """adamix in the folder of all runs; where it fails it has said why."""
+    done = subprocess.run([args.adamix, *command], cwd=args.work, check=False, env=runs.environment(), **options)
+    if done.returncode != 0:
+        sys.exit(done.returncode)
 
 
 def prepare(args):
