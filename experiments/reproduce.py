@@ -1,16 +1,13 @@
 #!/usr/bin/env python3
-"""The experiments of this folder, made again and compared with what is committed.
+"""The experiments of this folder, made again.
 
-    reproduce.py run   --adamix PATH --model DIR --data DIR --work DIR [--jobs 2] [--experiments LIST] [--profiles LIST]
-    reproduce.py quick --adamix PATH --model DIR --data DIR --work DIR [--jobs 2]
+    reproduce.py run --adamix PATH --model DIR --data DIR --work DIR [--jobs 2] [--experiments LIST] [--profiles LIST]
 
 `run` makes the sweep of each experiment below --work (runs that are there already are not made again), asks finished runs
 in the ways that the experiment is about, and puts tables and plots into NAME/results/PROFILE.  It can be stopped at any time.
-`quick` makes a few runs in a folder of its own and says whether each lies where the committed ones let one expect it; its
-status is 1 if not.  Needs SciPy; plots need gnuplot.
+Needs SciPy; plots need gnuplot.
 """
 import argparse
-import csv
 import json
 import os
 import pathlib
@@ -29,8 +26,6 @@ BASELINE = "adamix"
 KEPT = ["results", "metrics", "routes", "settings", "speed", "environment", "runs"]
 PLOTS = ["results", "routes", "dev", "loss"]
 APART = 4  # adapters that are averaged or asked together: as many as AdaMix has experts
-QUICK = {"experiment": "consistency", "seeds": "0..1"}
-CERTAIN = 0.999  # of all comparisons of `quick` together
 
 
 @dataclass(frozen=True)
@@ -70,18 +65,14 @@ def prepare(args):
         (work / "data").symlink_to(pathlib.Path(args.data).resolve())
 
 
-def sweep(args, name, profile, *options):
+def sweep(args, name, profile):
     """Make the runs; their folders, in the order of the file."""
     data = [] if name == "few-shot" else ["--data", "data"]
     call(args, "sweep", str(HERE / name / "sweep.ini"), "--profile", profile, "--model", str(pathlib.Path(args.model).resolve()),
-         *data, "--jobs", str(args.jobs), *options)
-    output = options[options.index("--output") + 1] if "--output" in options else f"runs/{folder_of(name)}{profile}"
+         *data, "--jobs", str(args.jobs))
+    output = f"runs/few-shot/{profile}" if name == "few-shot" else f"runs/{profile}"
     found = json.loads((pathlib.Path(args.work) / output / "sweep.json").read_text())
     return [f"{output}/{run['name']}" for run in found["runs"]]
-
-
-def folder_of(name):
-    return "few-shot/" if name == "few-shot" else ""
 
 
 def ask(args, adapter, output, profile, inference):
@@ -183,59 +174,21 @@ def write_apart(args, name, profile, folders):
     (HERE / name / "results" / profile / "apart.md").write_text(runs.table(head, rows))
 
 
-# ---- a part of it, compared ------------------------------------------------------------------------------------------------
-
-
-def expected(name, profile):
-    """{setting: numbers of the committed runs}"""
-    out = {}
-    with open(HERE / name / "results" / profile / "runs.csv", encoding="utf-8", newline="") as file:
-        for row in csv.DictReader(file):
-            out.setdefault(row["run"].split(",")[0], []).append(row)
-    return out
-
-
-def run_quick(args):
-    from scipy.stats import t
-
-    prepare(args)
-    name = QUICK["experiment"]
-    checks = []
-    for profile in EXPERIMENTS[name].profiles:
-        folders = sweep(args, name, profile, "--seeds", QUICK["seeds"], "--output", f"runs/quick/{profile}")
-        kept = expected(name, profile)
-        for folder in folders:
-            found = json.loads((pathlib.Path(args.work) / folder / "all_results.json").read_text())
-            checks.append((profile, pathlib.Path(folder).name, number(profile, found), kept[pathlib.Path(folder).name.split(",")[0]]))
-    bad = 0
-    for profile, run, value, committed in checks:
-        mean, deviation, _ = runs.interval(committed)
-        n = len(committed)
-        limit = t.ppf(1 - (1 - CERTAIN) / len(checks) / 2, n - 1) * deviation * (1 + 1 / n) ** 0.5
-        good = abs(value - mean) <= limit
-        bad += not good
-        print(f"{'ok ' if good else 'BAD'} {profile} {run}: {value:.2f}, committed {mean:.2f} ± {limit:.2f}")
-    print(f"{len(checks) - bad} of {len(checks)} runs are where the committed ones let one expect them")
-    sys.exit(bad > 0)
-
-
 # ---- command line ----------------------------------------------------------------------------------------------------------
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(required=True)
-    run, quick = commands.add_parser("run"), commands.add_parser("quick")
-    for command, do in (run, run_experiments), (quick, run_quick):
-        for option in ("adamix", "model", "data", "work"):
-            command.add_argument(f"--{option}", required=True)
-        command.add_argument("--jobs", type=int, default=len(os.sched_getaffinity(0)))
-        command.set_defaults(do=do)
+    run = commands.add_parser("run")
+    for option in ("adamix", "model", "data", "work"):
+        run.add_argument(f"--{option}", required=True)
+    run.add_argument("--jobs", type=int, default=len(os.sched_getaffinity(0)))
     run.add_argument("--experiments", type=runs.some(list(EXPERIMENTS)), default=list(EXPERIMENTS))
     run.add_argument("--profiles", type=lambda text: text.split(","))
     args = parser.parse_args()
     args.adamix = str(pathlib.Path(args.adamix).resolve())
-    args.do(args)
+    run_experiments(args)
 
 
 main()
