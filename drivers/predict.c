@@ -36,6 +36,20 @@ typedef struct answer {
   double *p;                            /* [K] */
 } answer;
 
+/* What a thread answers lines with. */
+typedef struct worker {
+  adamix_module module; /* values shared by all, a head of its own */
+  adamix_inference inference;
+  adamix_encoding encoding;
+  /* A batch of lines as a data set. */
+  adamix_dataset lines;
+} worker;
+
+typedef struct line {
+  const char *text; /* within what was read, without its end */
+  size_t bytes;
+} line;
+
 /* Everything a line of text passes through. */
 typedef struct predictor {
   adamix_compute compute;
@@ -43,17 +57,21 @@ typedef struct predictor {
   adamix_tokenizer *tokenizer;
   adamix_adapter_config adapter;
   adamix_module module;
-  adamix_inference inference;
-  adamix_encoding encoding;
-  /* A batch of lines as a data set: arrays grow once to what the longest batch needs. */
-  adamix_dataset lines;
-  int64_t capacity, number; /* tokens the arrays hold; lines read so far */
-  float *z;                 /* [ADAMIX_INFERENCE_SEQUENCES, K] */
-  answer *answer;           /* [threads] */
+  adamix_inference_size size; /* of a batch */
+  worker *worker;             /* [threads] */
+  answer *answer;             /* [threads] */
+  /* A round: lines that are answered together. */
+  int64_t most, number, count, ready; /* that it may have; lines before it, in it, and from its start with logits */
+  line *line;                         /* [most] */
+  float *z;                           /* [most, K] */
+  char **text;                        /* [most] */
   FILE *output;
   char *temporary; /* where the answers gather until all are there; NULL: they go straight to `output` */
   const char *source;
 } predictor;
+
+#define PIECE           ADAMIX_INFERENCE_SEQUENCES /* lines that one thread answers at a time */
+#define PIECES_A_THREAD 8 /* of a round: pieces differ in length, and threads meet at its end */
 
 static adamix_err
 cannot_write (const char *path)
@@ -112,11 +130,49 @@ answer_destroy (answer *answer)
   free (answer->p);
 }
 
+/* Rows of a batch: as many as make its products fast; longer texts share it with fewer others. */
+#define BATCH_TOKENS 2048
+
+static adamix_err
+worker_create (worker *out, predictor *p)
+{
+  out->module = p->module;
+  out->module.head = NULL;
+  ADAMIX_RETURN_IF (adamix_head_beside (&out->module.head, p->module.head));
+  ADAMIX_RETURN_IF (adamix_inference_create (&out->inference, p->model, &p->compute, &out->module, &p->size));
+  ADAMIX_RETURN_IF (ADAMIX_ALLOC (out->lines.offset, PIECE + 1));
+  ADAMIX_RETURN_IF (ADAMIX_ALLOC (out->lines.id, p->size.tokens));
+  return ADAMIX_ALLOC (out->lines.type, p->size.tokens);
+}
+
+static void
+worker_destroy (worker *worker)
+{
+  adamix_dataset_destroy (&worker->lines);
+  adamix_encoding_destroy (&worker->encoding);
+  adamix_inference_destroy (&worker->inference);
+  adamix_head_destroy (worker->module.head);
+}
+
+static adamix_err
+open_round (predictor *out)
+{
+  const int64_t threads = out->compute.threads, most = threads * PIECE * PIECES_A_THREAD;
+  out->most = most;
+  ADAMIX_RETURN_IF (ADAMIX_ALLOC (out->line, most));
+  ADAMIX_RETURN_IF (ADAMIX_ALLOC (out->text, most));
+  ADAMIX_RETURN_IF (ADAMIX_ALLOC (out->z, most * adamix_adapter_outputs (&out->adapter)));
+  ADAMIX_RETURN_IF (ADAMIX_ALLOC (out->answer, threads));
+  for (int64_t t = 0; t < threads; t++) ADAMIX_RETURN_IF (answer_create (&out->answer[t], &out->adapter));
+  ADAMIX_RETURN_IF (ADAMIX_ALLOC (out->worker, threads));
+  for (int64_t t = 0; t < threads; t++) ADAMIX_RETURN_IF (worker_create (&out->worker[t], out));
+  return ADAMIX_OK;
+}
+
 static adamix_err
 open_predictor (predictor *out, const predict_config *c, driver_session *session)
 {
   const int threads = c->threads ? (int) c->threads : session->cores;
-  const int64_t most = ADAMIX_INFERENCE_SEQUENCES;
   ADAMIX_RETURN_IF (adamix_compute_agree (&out->compute, &session->world, c->gemm, c->precision, c->kernels, threads));
   ADAMIX_RETURN_IF (adamix_model_open (&out->model, c->model, &out->compute));
   ADAMIX_RETURN_IF (adamix_model_hash_begin (out->model));
@@ -124,16 +180,9 @@ open_predictor (predictor *out, const predict_config *c, driver_session *session
   ADAMIX_RETURN_IF (adamix_adapter_open (&out->adapter, &out->module, c->adapter, false, out->model));
   ADAMIX_RETURN_IF (adamix_model_pack_node (out->model, &session->world, false));
   ADAMIX_RETURN_IF (adamix_adapter_check (&out->adapter, c->adapter, out->model));
-  const adamix_inference_size size = adamix_inference_any (out->adapter.max_length);
-  ADAMIX_RETURN_IF (adamix_inference_create (&out->inference, out->model, &out->compute, &out->module, &size));
-  const int64_t outputs = adamix_adapter_outputs (&out->adapter);
-  ADAMIX_RETURN_IF (ADAMIX_ALLOC (out->z, most * outputs));
-  ADAMIX_RETURN_IF (ADAMIX_ALLOC (out->answer, threads));
-  for (int t = 0; t < threads; t++) ADAMIX_RETURN_IF (answer_create (&out->answer[t], &out->adapter));
-  ADAMIX_RETURN_IF (ADAMIX_ALLOC (out->lines.offset, most + 1));
-  out->capacity = most * out->adapter.max_length;
-  ADAMIX_RETURN_IF (ADAMIX_ALLOC (out->lines.id, out->capacity));
-  ADAMIX_RETURN_IF (ADAMIX_ALLOC (out->lines.type, out->capacity));
+  const int64_t longest = out->adapter.max_length;
+  out->size = (adamix_inference_size){ .tokens = longest > BATCH_TOKENS ? longest : BATCH_TOKENS, .longest = longest };
+  ADAMIX_RETURN_IF (open_round (out));
   out->source = c->input && strcmp (c->input, "-") != 0 ? c->input : "standard input";
   return open_output (out, c->output);
 }
@@ -145,38 +194,115 @@ close_predictor (predictor *p)
   /* Gone already where all went well. */
   if (p->temporary) unlink (p->temporary);
   free (p->temporary);
-  adamix_dataset_destroy (&p->lines);
+  for (int t = 0; p->worker && t < p->compute.threads; t++) worker_destroy (&p->worker[t]);
   for (int t = 0; p->answer && t < p->compute.threads; t++) answer_destroy (&p->answer[t]);
+  free (p->worker);
   free (p->answer);
   free (p->z);
-  adamix_encoding_destroy (&p->encoding);
-  adamix_inference_destroy (&p->inference);
+  free (p->text);
+  free (p->line);
   adamix_module_destroy (&p->module);
   adamix_adapter_config_destroy (&p->adapter);
   adamix_tokenizer_destroy (p->tokenizer);
   adamix_model_destroy (p->model);
 }
 
+/* ---- from lines to logits ---- */
+
+/* Those of the lines that a worker has gathered, which are the ones before line `end` of the round. */
 static adamix_err
-add_line (predictor *p, const char *line, size_t bytes)
+run_batch (predictor *p, worker *w, int64_t end)
 {
-  adamix_dataset *d = &p->lines;
-  p->number++;
-  if (bytes && line[bytes - 1] == '\r') bytes--;
-  int64_t bad = adamix_utf8_check (line, bytes);
+  const adamix_inference_route merged = adamix_inference_own (&w->module);
+  const int64_t n = w->lines.examples;
+  int64_t chosen[PIECE];
+  for (int64_t i = 0; i < n; i++) chosen[i] = i;
+  w->lines.examples = 0;
+  float *z = p->z + (end - n) * adamix_adapter_outputs (&p->adapter);
+  return n ? adamix_inference_run (&w->inference, &w->lines, chosen, n, &merged, z) : ADAMIX_OK;
+}
+
+static adamix_err
+encode_line (predictor *p, worker *w, int64_t i)
+{
+  const char *text = p->line[i].text;
+  size_t bytes = p->line[i].bytes;
+  if (bytes && text[bytes - 1] == '\r') bytes--;
+  int64_t bad = adamix_utf8_check (text, bytes);
   if (bad >= 0)
     return adamix_err_set (ADAMIX_EDATA, "%s, line %lld: not valid UTF-8 at byte %lld", p->source,
-                           (long long) p->number, (long long) bad + 1);
-  const char *tab = memchr (line, '\t', bytes);
-  size_t a = tab ? (size_t) (tab - line) : bytes;
-  ADAMIX_RETURN_IF (adamix_tokenizer_encode (p->tokenizer, line, a, tab ? tab + 1 : NULL, tab ? bytes - a - 1 : 0,
-                                             p->adapter.max_length, &p->encoding));
-  int64_t at = d->offset[d->examples], n = p->encoding.count;
-  memcpy (d->id + at, p->encoding.id, (size_t) n * sizeof *d->id);
-  memcpy (d->type + at, p->encoding.type, (size_t) n * sizeof *d->type);
+                           (long long) (p->number + i) + 1, (long long) bad + 1);
+  const char *tab = memchr (text, '\t', bytes);
+  size_t a = tab ? (size_t) (tab - text) : bytes;
+  return adamix_tokenizer_encode (p->tokenizer, text, a, tab ? tab + 1 : NULL, tab ? bytes - a - 1 : 0,
+                                  p->adapter.max_length, &w->encoding);
+}
+
+/* Line i of the round to the batch, which is answered first where it has no room. */
+static adamix_err
+add_line (predictor *p, worker *w, int64_t i)
+{
+  adamix_dataset *d = &w->lines;
+  const int64_t n = w->encoding.count;
+  if (d->offset[d->examples] + n > p->size.tokens) ADAMIX_RETURN_IF (run_batch (p, w, i));
+  const int64_t at = d->offset[d->examples];
+  memcpy (d->id + at, w->encoding.id, (size_t) n * sizeof *d->id);
+  memcpy (d->type + at, w->encoding.type, (size_t) n * sizeof *d->type);
   d->offset[++d->examples] = at + n;
   return ADAMIX_OK;
 }
+
+/* Lines [first, end) as far as they are text.  *ready: the end of those that have logits now. */
+static adamix_err
+run_piece (predictor *p, worker *w, int64_t first, int64_t end, int64_t *ready)
+{
+  adamix_err bad = ADAMIX_OK;
+  *ready = first;
+  w->lines.examples = 0;
+  for (int64_t i = first; i < end; i++) {
+    bad = encode_line (p, w, i);
+    if (bad)
+      end = i;
+    else
+      ADAMIX_RETURN_IF (add_line (p, w, i));
+  }
+  ADAMIX_RETURN_IF (run_batch (p, w, end));
+  *ready = end;
+  return bad;
+}
+
+/* The first `count` lines, every thread at a piece of its own. */
+static void
+run_pieces (predictor *p, int64_t count)
+{
+  int64_t failed = count;
+#pragma omp parallel for schedule(dynamic) num_threads(p->compute.threads) reduction(min : failed)
+  for (int64_t first = 0; first < count; first += PIECE) {
+    int64_t ready;
+    if (run_piece (p, &p->worker[omp_get_thread_num ()], first, first + PIECE, &ready) && first < failed)
+      failed = first;
+  }
+  p->ready = failed;
+}
+
+/* As long as there is a piece for every thread, none has to wait for others; what is left, or all of a few lines, is done
+ * soonest if all threads share each piece.  What failed in a thread is met again there, where its message is wanted.
+ * Pieces do not depend on the number of threads. */
+static adamix_err
+run_round (predictor *p)
+{
+  adamix_err err = ADAMIX_OK;
+  const int threads = p->compute.threads;
+  p->ready = 0;
+  if (threads > 1) run_pieces (p, p->count - p->count % (threads * PIECE));
+  while (p->ready < p->count && !err) {
+    const int64_t end = p->ready + PIECE < p->count ? p->ready + PIECE : p->count;
+    err = run_piece (p, &p->worker[0], p->ready, end, &p->ready);
+  }
+  return err;
+}
+
+/* ---- from logits to text ---- */
 
 /* p = softmax (z) */
 static bool
@@ -214,51 +340,43 @@ write_answer (predictor *p, const char *text)
 
 /* With many classes the text of an answer takes a tenth of the time that its numbers do: all threads write texts. */
 static adamix_err
-write_answers (predictor *p, int64_t n)
+write_answers (predictor *p)
 {
   adamix_err err = ADAMIX_OK;
   const int64_t outputs = adamix_adapter_outputs (&p->adapter);
-  char *text[ADAMIX_INFERENCE_SEQUENCES];
 #pragma omp parallel for schedule(static) num_threads(p->compute.threads)
-  for (int64_t i = 0; i < n; i++)
-    text[i] = format_answer (&p->answer[omp_get_thread_num ()], &p->adapter, p->z + i * outputs);
-  for (int64_t i = 0; i < n && !err; i++) err = write_answer (p, text[i]);
-  for (int64_t i = 0; i < n; i++) free (text[i]);
+  for (int64_t i = 0; i < p->ready; i++)
+    p->text[i] = format_answer (&p->answer[omp_get_thread_num ()], &p->adapter, p->z + i * outputs);
+  for (int64_t i = 0; i < p->ready && !err; i++) err = write_answer (p, p->text[i]);
+  for (int64_t i = 0; i < p->ready; i++) free (p->text[i]);
   return err;
 }
 
-/* Answer the lines gathered so far, in order. */
+/* Answer the lines gathered so far, in order; what comes before one that fails is answered all the same. */
 static adamix_err
-answer_lines (predictor *p)
+answer_round (predictor *p)
 {
-  const adamix_inference_route merged = adamix_inference_own (&p->module);
-  const int64_t n = p->lines.examples;
-  int64_t chosen[ADAMIX_INFERENCE_SEQUENCES];
-  if (n == 0) return ADAMIX_OK;
-  for (int64_t i = 0; i < n; i++) chosen[i] = i;
-  ADAMIX_RETURN_IF (adamix_inference_run (&p->inference, &p->lines, chosen, n, &merged, p->z));
-  ADAMIX_RETURN_IF (write_answers (p, n));
-  p->lines.examples = 0;
-  return ADAMIX_OK;
+  const adamix_err err = run_round (p);
+  const adamix_err written = p->ready ? write_answers (p) : ADAMIX_OK;
+  p->number += p->count;
+  p->count = 0;
+  return err ? err : written;
 }
 
 /* Answer all complete lines of text[0 .. bytes); *used is how much of it they take. */
 static adamix_err
 answer_text (predictor *p, const char *text, size_t bytes, size_t *used)
 {
+  adamix_err err = ADAMIX_OK;
   *used = 0;
-  for (const char *end; (end = memchr (text + *used, '\n', bytes - *used)); *used = (size_t) (end - text) + 1) {
-    adamix_err err = add_line (p, text + *used, (size_t) (end - text) - *used);
-    if (err) {
-      /* What came before the bad line is answered all the same. */
-      answer_lines (p);
-      fflush (p->output);
-      return err;
-    }
-    if (p->lines.examples == ADAMIX_INFERENCE_SEQUENCES) ADAMIX_RETURN_IF (answer_lines (p));
+  for (const char *end; !err && (end = memchr (text + *used, '\n', bytes - *used));) {
+    p->line[p->count++] = (line){ text + *used, (size_t) (end - text) - *used };
+    *used = (size_t) (end - text) + 1;
+    if (p->count == p->most) err = answer_round (p);
   }
-  ADAMIX_RETURN_IF (answer_lines (p));
-  if (!ADAMIX_FAULT (stream_write) && fflush (p->output) == 0) return ADAMIX_OK;
+  if (!err) err = answer_round (p);
+  const bool flushed = !ADAMIX_FAULT (stream_write) && fflush (p->output) == 0;
+  if (err || flushed) return err;
   return adamix_err_set (ADAMIX_EIO, "cannot write the answers: %s", strerror (errno));
 }
 
@@ -267,13 +385,14 @@ static adamix_err
 answer_stream (predictor *p, int input)
 {
   adamix_err err = ADAMIX_OK;
-  enum { CHUNK = 1 << 16 };
+  enum { LEAST = 1 << 16, A_THREAD = 1 << 14 };
+  const int64_t wanted = (int64_t) p->compute.threads * A_THREAD, chunk = wanted > LEAST ? wanted : LEAST;
   char *text = NULL;
   int64_t capacity = 0;
   size_t bytes = 0, used;
   for (ssize_t n = 1; n > 0;) {
-    ADAMIX_TRY (ADAMIX_GROW (text, &capacity, (int64_t) bytes + CHUNK));
-    n = ADAMIX_FAULT (stream_read) ? -1 : read (input, text + bytes, CHUNK - 1);
+    ADAMIX_TRY (ADAMIX_GROW (text, &capacity, (int64_t) bytes + chunk));
+    n = ADAMIX_FAULT (stream_read) ? -1 : read (input, text + bytes, (size_t) chunk - 1);
     if (n < 0 && errno == EINTR)
       n = 1;
     else if (n < 0)

@@ -270,6 +270,8 @@ typedef struct adamix_head adamix_head;
  * reads. */
 adamix_err adamix_head_create (adamix_head **out, const adamix_model *model, adamix_pool pool, int64_t outputs,
                                int64_t max_rows);
+/* A head of the same values, linked as `head` is, with buffers of its own: for another thread.  Errors: ENOMEM. */
+adamix_err adamix_head_beside (adamix_head **out, const adamix_head *head);
 void adamix_head_destroy (adamix_head *head);
 /* Does it read nothing but the first row of each sequence?  Then hidden may hold just those. */
 bool adamix_head_reads_first (const adamix_head *head);

@@ -167,7 +167,8 @@ adamix_err adamix_linear_repack (adamix_linear *linear, const adamix_linear_sour
 adamix_err adamix_linear_set_biases (adamix_linear *linear, const adamix_linear_source *source);
 void adamix_linear_destroy (adamix_linear *linear);
 
-/* y [T,N] = x [T,K] W^T + b, by as many threads as OpenMP would take at creation; not from inside a parallel region.
+/* y [T,N] = x [T,K] W^T + b, by as many threads as OpenMP would take at creation; from inside a parallel
+ * region of at most so many threads, on the calling one alone.
  * x and y are contiguous (stride = cols) and have room for rows rounded up to ADAMIX_ROW_BLOCK rows; the rows above T
  * may be overwritten with anything finite.  Errors: ESHAPE. */
 #define ADAMIX_ROW_BLOCK 64
@@ -315,7 +316,8 @@ typedef struct adamix_compute {
   adamix_profile *profile; /* borrowed; NULL: none is kept */
 } adamix_compute;
 
-/* threads 0: as many as OpenMP would take.  Sets the number of OpenMP threads and keeps the BLAS single-threaded. */
+/* threads 0: as many as OpenMP would take.  Sets the number of OpenMP threads, lets parallel regions inside of others run on
+ * the thread that meets them, and keeps the BLAS single-threaded. */
 adamix_err adamix_compute_select (adamix_compute *out, const char *gemm, const char *isa, int threads);
 /* Let the frozen linear layers and attention multiply in "fp32" or "bf16".  Errors: EUNSUPPORTED where this CPU or `gemm`
  * has no bf16 GEMM, EUSAGE for another name; both name what there is. */

@@ -65,6 +65,16 @@ done:
   return err;
 }
 
+adamix_err
+adamix_head_beside (adamix_head **out, const adamix_head *head)
+{
+  ADAMIX_RETURN_IF (adamix_head_create (out, head->model, head->pool, head->output.outputs, head->max_rows));
+  (*out)->dense = head->dense;
+  (*out)->output = head->output;
+  (*out)->params = head->params;
+  return ADAMIX_OK;
+}
+
 void
 adamix_head_destroy (adamix_head *head)
 {

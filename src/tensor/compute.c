@@ -19,6 +19,7 @@ adamix_compute_select (adamix_compute *out, const char *gemm, const char *isa, i
   ADAMIX_RETURN_IF (adamix_kernels_select (&compute.kernels, isa));
   compute.attention = attention_of (&compute);
   omp_set_num_threads (compute.threads);
+  omp_set_max_active_levels (1);
   adamix_gemm_blas_one_thread ();
   *out = compute;
   return ADAMIX_OK;

@@ -13,7 +13,7 @@ typedef struct adamix_packed {
   bool transposed; /* what B is packed from: [N,K], else [K,N] */
   bool whole;      /* set by `create`: ADAMIX_ALL_PARTS may be asked for, with the same bits as part by part */
   adamix_dtype operand;
-  int threads; /* at most so many run at once, numbered from 0 */
+  int threads; /* at most so many run at once, numbered from 0 as in the outermost parallel region */
 } adamix_packed;
 
 #define ADAMIX_ALL_PARTS (-1) /* for a column block: whole rows of y */

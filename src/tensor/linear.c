@@ -211,8 +211,8 @@ operand_of (const adamix_gemm_backend *backend, const adamix_packed *packed, ada
 static bool
 takes_whole_rows (const adamix_packed *packed, int64_t blocks)
 {
-  const int64_t turns = (blocks + packed->threads - 1) / packed->threads;
-  return (double) blocks >= BUSY_ENOUGH * (double) (turns * packed->threads);
+  const int64_t threads = omp_in_parallel () ? 1 : packed->threads, turns = (blocks + threads - 1) / threads;
+  return (double) blocks >= BUSY_ENOUGH * (double) (turns * threads);
 }
 
 /* One row block against a column block or all. */
@@ -220,7 +220,7 @@ static adamix_err
 run_unit (const adamix_gemm_backend *backend, const adamix_packed *packed, int64_t part, int64_t rows, const void *x,
           float *y)
 {
-  const int thread = omp_get_thread_num ();
+  const int thread = omp_get_ancestor_thread_num (1);
   if (part != ADAMIX_ALL_PARTS || packed->whole) return backend->run (packed, thread, part, rows, x, y);
   for (int64_t p = 0; p < packed->parts; p++) ADAMIX_RETURN_IF (backend->run (packed, thread, p, rows, x, y));
   return ADAMIX_OK;

@@ -153,6 +153,27 @@ repeat () { for _ in {1..25}; do cat "$1"; done; }
 repeat "$scratch/queries" | "$ADAMIX" predict --model "$tiny" --adapter "$scratch/run" --threads 2 > "$scratch/out" \
   2> "$scratch/err"
 expect "two threads: the same answers in the same order" near "$scratch/out" <(repeat "$scratch/alone")
+# Whoever answers a piece, it is the same work.
+repeat "$scratch/queries" > "$scratch/many"
+for threads in 1 2 3; do
+  run predict --model "$tiny" --adapter "$scratch/run" --threads "$threads" --input "$scratch/many" \
+    --output "$scratch/by-$threads"
+  expect "$threads threads: the same bytes" cmp "$scratch/by-1" "$scratch/by-$threads"
+done
+# Among the lines of a thread of its own: all before it are answered, none behind it.
+LC_ALL=C sed $'1000s/^/\xff/' "$scratch/many" > "$scratch/bad-1000"
+run predict --model "$tiny" --adapter "$scratch/run" --threads 2 --input "$scratch/bad-1000"
+expect_exit 1 "a bad line among many"
+expect_stderr "line 1000: not valid UTF-8 at byte 1" "a bad line among many"
+expect "a bad line among many: what comes before it is answered" cmp "$scratch/out" <(head -n 999 "$scratch/by-1")
+# Long texts share a batch with few others.
+awk '{ printf "%s", $0; for (i = 0; i < 300; i++) printf " dog"; print "" }' "$scratch/queries" > "$scratch/wide"
+run predict --model "$tiny" --adapter "$scratch/run" --threads 2 --input "$scratch/wide" --output "$scratch/wide-answers"
+expect "80 long texts: as many answers" [ "$(wc -l < "$scratch/wide-answers")" -eq 80 ]
+for i in 1 16 17 32 33 64 65 80; do
+  run predict --model "$tiny" --adapter "$scratch/run" --threads 1 --input <(sed -n "${i}p" "$scratch/wide")
+  expect "80 long texts: answer $i is that of its line alone" near "$scratch/out" <(sed -n "${i}p" "$scratch/wide-answers")
+done
 expect_answers "pieces that end within lines" --threads 1 < <(in_pieces 333)
 expect_answers "no end of the last line" --threads 1 < <(head -c -1 "$scratch/queries")
 

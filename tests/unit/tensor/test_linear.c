@@ -176,6 +176,39 @@ Test (linear, threads_change_no_bit)
   free (w), free (x);
 }
 
+/* Three threads call at once, each with rows of its own: nothing of a thread's may be another's. */
+Test (linear, each_thread_may_call)
+{
+  enum { T = 70, ROOM = 128, K = 96, N = 768, CALLERS = 3, CALLS = 200 };
+  float *w = random_floats (1, N * K), *x[CALLERS], *y[CALLERS], *want[CALLERS];
+  adamix_linear_source source = { .blocks = 1, .weight = { w }, .rows = { N }, .cols = K };
+  FOR_EACH_BACKEND (backend)
+  {
+    int wrong = 0;
+    adamix_compute compute;
+    adamix_linear *linear = NULL;
+    cr_assert_eq (adamix_compute_select (&compute, adamix_gemm_name (backend), NULL, CALLERS), ADAMIX_OK);
+    cr_assert_eq (adamix_linear_create (&linear, backend, &source, false), ADAMIX_OK);
+    for (int t = 0; t < CALLERS; t++) {
+      x[t] = random_floats (3 + (uint32_t) t, ROOM * K), y[t] = zero_floats (ROOM * N),
+      want[t] = zero_floats (ROOM * N);
+      cr_assert_eq (adamix_linear_forward (linear, adamix_view_of (x[t], T, K), adamix_view_of (want[t], T, N), NULL),
+                    ADAMIX_OK);
+    }
+#pragma omp parallel for schedule(static) num_threads(CALLERS) reduction(+ : wrong)
+    for (int t = 0; t < CALLERS; t++)
+      for (int i = 0; i < CALLS; i++) {
+        const adamix_view input = adamix_view_of (x[t], T, K), output = adamix_view_of (y[t], T, N);
+        wrong += adamix_linear_forward (linear, input, output, NULL) != ADAMIX_OK;
+        wrong += memcmp (y[t], want[t], T * N * sizeof (float)) != 0;
+      }
+    cr_expect_eq (wrong, 0, "%s: %d of %d calls", adamix_gemm_name (backend), wrong, CALLERS * CALLS);
+    for (int t = 0; t < CALLERS; t++) free (x[t]), free (y[t]), free (want[t]);
+    adamix_linear_destroy (linear);
+  }
+  free (w);
+}
+
 Test (linear, wrong_shapes_are_named)
 {
   float *w = random_floats (1, 12), *x = zero_floats (64 * 5);
