@@ -46,7 +46,8 @@ adamix_err driver_parse (adamix_options **options, const adamix_option *table, i
 /* EUSAGE that names a missing option. */
 adamix_err driver_require (const driver_command *command, const char *option, const char *value);
 
-/* The items of a list "A,B,C"; a text that is the name of a file or folder as it stands is one item, commas and all. */
+/* The items of a list "A,B,C".  Names may have commas: what names a file or folder as it stands is one item, the longest such
+ * text first. */
 typedef struct driver_list {
   char **item; /* [count] */
   int64_t count;

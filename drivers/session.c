@@ -144,20 +144,35 @@ driver_require (const driver_command *command, const char *option, const char *v
   return adamix_err_set (ADAMIX_EUSAGE, "--%s is missing; see 'adamix %s --help'", option, command->name);
 }
 
+/* Where the item at `text` ends: behind the longest name up to a comma or the end that is there, else at the next comma. */
+static char *
+end_of_item (char *text)
+{
+  for (char *end = text + strlen (text), *shorter;; end = shorter) {
+    const char after = *end;
+    *end = '\0';
+    const bool there = adamix_path_exists (text);
+    shorter = strrchr (text, ',');
+    *end = after;
+    if (there || !shorter) return end;
+  }
+}
+
 adamix_err
 driver_list_create (driver_list *out, const char *option, const char *text)
 {
-  const char *const separators = adamix_path_exists (text) ? "" : ",";
   int64_t most = 1;
   for (const char *c = text; *c; c++) most += *c == ',';
   ADAMIX_RETURN_IF (adamix_format (&out->text, "%s", text));
   ADAMIX_RETURN_IF (ADAMIX_ALLOC (out->item, most));
-  for (char *rest = out->text; rest;) {
-    char *item = strsep (&rest, separators);
+  for (char *item = out->text; item;) {
+    char *end = end_of_item (item), *next = *end ? end + 1 : NULL;
+    *end = '\0';
     if (!*item)
       return adamix_err_set (ADAMIX_EUSAGE, "--%s %s: between two commas stands nothing; give DIR or DIR,DIR,...",
                              option, text);
     out->item[out->count++] = item;
+    item = next;
   }
   return ADAMIX_OK;
 }

@@ -87,6 +87,14 @@ fi
 cp -r "$scratch/r0" "$scratch/lr=1,seed=0"
 run merge --run "$scratch/lr=1,seed=0" --threads 1 --output "$scratch/comma"
 expect "a name with a comma" cmp "$scratch/comma/adapter.safetensors" "$scratch/r0/$module"
+cp -r "$scratch/r1" "$scratch/lr=1,seed=1"
+run merge --run "$scratch/r0,$scratch/r1" --threads 1 --output "$scratch/pair"
+run merge --run "$scratch/lr=1,seed=0,$scratch/lr=1,seed=1" --threads 1 --output "$scratch/pair-commas"
+expect_exit 0 "two names with commas"
+expect "two names with commas" cmp "$scratch/pair-commas/adapter.safetensors" "$scratch/pair/adapter.safetensors"
+run merge --run "$scratch/r0,$scratch/lr=1,seed=2,$scratch/r1" --threads 1 --output "$scratch/none"
+expect "a name with a comma that is not there: not 0" [ "$status" -ne 0 ]
+expect_stderr "lr=1[^,]" "a name with a comma that is not there"
 
 # What one run held out to select by, another one was trained on.
 cp "$scratch/dev.tsv" "$scratch/test.tsv"
