@@ -211,13 +211,59 @@ lengthen_names (const adamix_report_study *study, adamix_report_task *task, cons
   return ADAMIX_OK;
 }
 
-/* The method first, even if there is one alone; then settings, in the order of the options, as long as they tell groups apart
+/* Letters of SETTING in "SETTING,seed=N", as a sweep calls its runs; 0: it is none of these. */
+static int
+setting_letters (const char *name)
+{
+  static const char before_seed[] = ",seed=";
+  const char *end = strrchr (name, ',');
+  const size_t ahead = sizeof before_seed - 1;
+  if (!end || strncmp (end, before_seed, ahead) != 0) return 0;
+  const size_t digits = strspn (end + ahead, "0123456789");
+  return digits && !end[ahead + digits] ? (int) (end - name) : 0;
+}
+
+/* "" where its runs are not all called by one setting. */
+static adamix_err
+name_by_setting (const adamix_report_study *study, adamix_report_group *group)
+{
+  const char *first = study->run[group->run[0]].name;
+  int letters = setting_letters (first);
+  for (int64_t i = 1; i < group->runs; i++) {
+    const char *name = study->run[group->run[i]].name;
+    if (setting_letters (name) != letters || strncmp (name, first, (size_t) letters) != 0) letters = 0;
+  }
+  return adamix_format (&group->name, "%.*s", letters, first);
+}
+
+/* Runs of a sweep go by its settings: *named where that gives every group a name of its own; else no group has one yet. */
+static adamix_err
+name_by_settings (const adamix_report_study *study, adamix_report_task *task, bool *named)
+{
+  *named = true;
+  for (int64_t g = 0; g < task->groups; g++) {
+    ADAMIX_RETURN_IF (name_by_setting (study, &task->group[g]));
+    *named = *named && *task->group[g].name;
+    for (int64_t before = 0; before < g; before++)
+      *named = *named && strcmp (task->group[before].name, task->group[g].name) != 0;
+  }
+  for (int64_t g = 0; g < task->groups && !*named; g++) {
+    free (task->group[g].name);
+    task->group[g].name = NULL;
+  }
+  return ADAMIX_OK;
+}
+
+/* Otherwise the method first, even if there is one alone; then settings, in the order of the options, as long as they tell groups apart
  * that are not yet. */
 static adamix_err
 name_groups (const adamix_report_study *study, adamix_report_task *task)
 {
+  bool named;
   const char *key;
   json_t *value, *settings = (json_t *) settings_of (study, &task->group[0]);
+  ADAMIX_RETURN_IF (name_by_settings (study, task, &named));
+  if (named) return ADAMIX_OK;
   if (task->groups == 1 || tells (study, task, "method")) ADAMIX_RETURN_IF (lengthen_names (study, task, "method"));
   json_object_foreach (settings, key, value) if (tells (study, task, key))
       ADAMIX_RETURN_IF (lengthen_names (study, task, key));

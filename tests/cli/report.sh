@@ -115,6 +115,22 @@ expect "the curve ends with the last steps" [ "$(tail -n 1 "$folder/loss.tsv" | 
 run report "$sweep" --metric eval_loss --baseline adapter
 expect_exit 0 "another metric and baseline"
 expect_stdout "eval_loss (lower is better).*difference to adapter" "another metric and baseline"
+
+# As a sweep calls them: SETTING,seed=N.
+mkdir "$scratch/named"
+for seed in 0 1; do
+  ln -s "$sweep/adamix-$seed" "$scratch/named/ours,seed=$seed"
+  ln -s "$sweep/adapter-$seed" "$scratch/named/theirs, rank=4,seed=$seed"
+done
+run report "$scratch/named" --baseline ours
+expect_exit 0 "runs of a sweep"
+expect_stdout "^theirs, rank=4  *2 .*$" "runs of a sweep go by its settings"
+mv "$scratch/named/ours,seed=1" "$scratch/named/other,seed=1"
+run report "$scratch/named"
+expect_stdout "^adamix  *2 " "one setting under two names is named by its options"
+mv "$scratch/named/other,seed=1" "$scratch/named/ours,seed=x"
+run report "$scratch/named"
+expect_stdout "^adamix  *2 " "no number behind seed= is no name of a sweep"
 p=$(column "$results" p adamix)
 expect "a paired test" close "$p" "$(for s in 0 1 2; do
   echo "$(field "$sweep/adamix-$s/all_results.json" eval_loss) $(field "$sweep/adapter-$s/all_results.json" eval_loss)"
