@@ -4,7 +4,7 @@
 
 setup_build_packages=(autoconf automake gcc libc6-dev libdnnl-dev libinih-dev libjansson-dev libopenblas-dev
   libopenmpi-dev librandom123-dev libssl-dev libtool libutf8proc-dev make openmpi-bin pkg-config)
-setup_test_packages=(libcriterion-dev libisal-dev libprotobuf-c-dev libscalapack-openmpi-dev protobuf-c-compiler)
+setup_test_packages=(gnuplot-nox libcriterion-dev libisal-dev libprotobuf-c-dev libscalapack-openmpi-dev protobuf-c-compiler)
 setup_slurm_packages=(iproute2 munge slurm-wlm)
 setup_fetch_packages=(ca-certificates python3-pip)
 

@@ -2,12 +2,16 @@
 """The experiments of this folder, made again.
 
     reproduce.py run --adamix PATH --model DIR --data DIR --work DIR [--jobs 2] [--experiments LIST] [--profiles LIST]
+    reproduce.py quick --adamix PATH --model DIR --data DIR --work DIR [--jobs 2]
 
 `run` makes the sweep of each experiment below --work (runs that are there already are not made again), asks finished runs
 in the ways that the experiment is about, and puts tables and plots into NAME/results/PROFILE.  It can be stopped at any time.
+`quick` makes a few of the runs in a folder of its own and says of each whether it lies where the committed ones let one expect
+it; its exit status is 1 where one does not.
 Needs SciPy; plots need gnuplot.
 """
 import argparse
+import csv
 import json
 import os
 import pathlib
@@ -26,23 +30,25 @@ BASELINE = "adamix"
 KEPT = ["results", "metrics", "routes", "settings", "speed", "environment", "runs"]
 PLOTS = ["results", "routes", "dev", "loss"]
 APART = 4  # adapters that are averaged or asked together: as many as AdaMix has experts
+QUICK = "inference"  # the experiment that `quick` makes again: AdaMix and the controls, of one seed
+CERTAIN = 0.999  # of all its comparisons together
 
 
 @dataclass(frozen=True)
 class Experiment:
     profiles: list = field(default_factory=lambda: ["mrpc", "banking77"])
     routes: bool = False  # ask AdaMix's runs in all modes of inference
-    apart: bool = False  # average adapters of different seeds, and ask them together
 
 
+# The first one has the most adapters, which the tables of all others tell of too.
 EXPERIMENTS = {
+    "ensemble": Experiment(routes=True),
     "inference": Experiment(routes=True),
     "consistency": Experiment(),
     "sharing": Experiment(),
     "experts": Experiment(),
     "bottleneck": Experiment(),
     "switch": Experiment(),
-    "ensemble": Experiment(routes=True, apart=True),
     "few-shot": Experiment(["mrpc", "sst2", "qnli"]),
 }
 
@@ -65,12 +71,15 @@ def prepare(args):
         (work / "data").symlink_to(pathlib.Path(args.data).resolve())
 
 
-def sweep(args, name, profile):
+def folder_of(name, profile):
+    return f"runs/few-shot/{profile}" if name == "few-shot" else f"runs/{profile}"
+
+
+def sweep(args, name, profile, output, *more):
     """Make the runs; their folders, in the order of the file."""
     data = [] if name == "few-shot" else ["--data", "data"]
     call(args, "sweep", str(HERE / name / "sweep.ini"), "--profile", profile, "--model", str(pathlib.Path(args.model).resolve()),
-         *data, "--jobs", str(args.jobs))
-    output = f"runs/few-shot/{profile}" if name == "few-shot" else f"runs/{profile}"
+         *data, "--output", output, "--jobs", str(args.jobs), *more)
     found = json.loads((pathlib.Path(args.work) / output / "sweep.json").read_text())
     return [f"{output}/{run['name']}" for run in found["runs"]]
 
@@ -83,17 +92,27 @@ def ask(args, adapter, output, profile, inference):
              "--inference", inference, "--output", output, stdout=subprocess.DEVNULL)
 
 
-def average_apart(args, folders, profile):
-    """Groups of runs that were trained apart: averaged, and asked together."""
+def seed_of(folder):
+    return int(folder.rsplit("=", 1)[1])
+
+
+def average_apart(args, output, profile):
+    """Groups of runs that were trained apart: averaged, and asked together.  {way: [(the group, its evaluation)]}"""
+    work, out = pathlib.Path(args.work), {}
     for kind in ("adapter", "brief"):
-        own = [folder for folder in folders if pathlib.Path(folder).name.startswith(f"{kind},")]
-        for i in range(0, len(own), APART):
-            group, place = ",".join(own[i:i + APART]), f"runs/{profile}/apart/{kind}-{i // APART}"
-            if not (pathlib.Path(args.work) / place / "adamix_config.json").exists():
-                call(args, "merge", "--run", group, "--model", str(pathlib.Path(args.model).resolve()), "--data", "data",
+        own = sorted((str(path.relative_to(work)) for path in (work / output).glob(f"{kind},seed=*/") if path.is_dir()), key=seed_of)
+        for i in range(0, len(own) - APART + 1, APART):
+            group, place = own[i:i + APART], f"{output}/apart/{kind}-{i // APART}"
+            if not (work / place / "adamix_config.json").exists():
+                call(args, "merge", "--run", ",".join(group), "--model", str(pathlib.Path(args.model).resolve()), "--data", "data",
                      "--output", place, stdout=subprocess.DEVNULL)
             ask(args, place, f"{place}/averaged.json", profile, "merged")
-            ask(args, group, f"{place}/together.json", profile, "all")
+            ask(args, ",".join(group), f"{place}/together.json", profile, "all")
+            averaged, together = (json.loads((work / place / f"{file}.json").read_text()) for file in ("averaged", "together"))
+            out.setdefault(f"{APART} x {kind}, averaged", []).append((group, averaged))
+            out.setdefault(f"{APART} x {kind}, ensemble", []).append(
+                (group, next(row for row in together if row["inference"].startswith("ensemble"))))
+    return out
 
 
 def report(args, name, profile, folders):
@@ -116,62 +135,100 @@ def run_experiments(args):
         for profile in experiment.profiles:
             if args.profiles and profile not in args.profiles:
                 continue
-            folders = sweep(args, name, profile)
+            output = folder_of(name, profile)
+            folders = sweep(args, name, profile, output)
             for folder in folders:
                 if experiment.routes and pathlib.Path(folder).name.startswith(f"{BASELINE},"):
                     ask(args, folder, f"{folder}/inference.json", profile, "all")
-            if experiment.apart:
-                average_apart(args, folders, profile)
             report(args, name, profile, folders)
-            if experiment.apart:
-                write_apart(args, name, profile, folders)
+            # Few-shot runs differ in their data too: together they would know more than each.
+            apart = {} if name == "few-shot" else average_apart(args, output, profile)
+            write_ways(args, name, profile, folders, apart)
             print(name, profile, "done", flush=True)
 
 
-# ---- runs that were trained apart ------------------------------------------------------------------------------------------
+# ---- all ways to a prediction, with what they cost -------------------------------------------------------------------------
+
+METRICS = ["test_accuracy", "eval_pearson", "eval_accuracy"]
 
 
-def number(profile, results):
+def number(results):
     """The main metric in points, of what a run or an evaluation tells."""
-    keys = {"stsb": "eval_pearson", "banking77": "test_accuracy"}
-    key = keys.get(profile, "eval_accuracy")
-    return 100 * results.get(key, results.get("eval_accuracy"))
+    return 100 * next(results[key] for key in METRICS if key in results)
 
 
-def ways(args, profile, folders):
-    """{way of having several modules: its number in each repetition}"""
+def ways_of(args, folders, apart):
+    """{way of training and asking modules: [(its number, FLOP of training, forward passes of a prediction)]}"""
     work, out = pathlib.Path(args.work), {}
 
-    def add(way, results):
-        out.setdefault(way, []).append(number(profile, results))
+    def results_of(folder):
+        return json.loads((work / folder / "all_results.json").read_text())
 
     for folder in folders:
-        setting = pathlib.Path(folder).name.split(",")[0]
-        add(setting, json.loads((work / folder / "all_results.json").read_text()))
+        setting, results = pathlib.Path(folder).name.split(",")[0], results_of(folder)
+        out.setdefault(setting, []).append((number(results), results["train_flops"], 1))
         if (work / folder / "inference.json").exists():
             for row in json.loads((work / folder / "inference.json").read_text()):
                 if row["inference"].startswith("ensemble"):
-                    add(f"{setting}, {row['inference']}", row)
-    for kind in ("adapter", "brief"):
-        for place in sorted((work / f"runs/{profile}/apart").glob(f"{kind}-*")):
-            add(f"{APART} x {kind}, averaged", json.loads((place / "averaged.json").read_text()))
-            rows = json.loads((place / "together.json").read_text())
-            add(f"{APART} x {kind}, ensemble", next(row for row in rows if row["inference"].startswith("ensemble")))
+                    out.setdefault(f"{setting}, {row['inference']}", []).append(
+                        (number(row), results["train_flops"], row["forward_passes"]))
+    for way, groups in apart.items():
+        for group, row in groups:
+            flops = sum(results_of(folder)["train_flops"] for folder in group)
+            out.setdefault(way, []).append((number(row), flops, row["forward_passes"]))
     return out
 
 
-def write_apart(args, name, profile, folders):
+def write_ways(args, name, profile, folders, apart):
     from scipy.stats import ttest_ind
 
-    found = ways(args, profile, folders)
+    found = ways_of(args, folders, apart)
+    ours = [value for value, *_ in found[BASELINE]]
     rows = []
-    for way, values in found.items():
+    for way, cells in found.items():
+        values = [value for value, *_ in cells]
         mean, deviation, half = runs.interval(values)
-        p = ttest_ind(values, found[BASELINE], equal_var=False).pvalue if way != BASELINE else None
-        rows.append([way, str(len(values)), f"{mean:.2f}", f"{deviation:.2f}", f"± {half:.2f}",
-                     "" if p is None else f"{mean - statistics.fmean(found[BASELINE]):+.2f}", "" if p is None else f"{p:.3f}"])
-    head = ["way", "n", "mean", "sd", "95 %", f"less {BASELINE}", "p (Welch)"]
-    (HERE / name / "results" / profile / "apart.md").write_text(runs.table(head, rows))
+        spread = [f"{deviation:.2f}", f"± {half:.2f}"] if len(values) > 1 else ["", ""]
+        p = f"{ttest_ind(values, ours, equal_var=False).pvalue:.3f}" if way != BASELINE and len(values) > 1 else ""
+        less = "" if way == BASELINE else f"{mean - statistics.fmean(ours):+.2f}"
+        flops = statistics.fmean(flops for _, flops, _ in cells)
+        rows.append([way, str(len(values)), f"{mean:.2f}", *spread, less, p, f"{flops / 1e12:.1f}", str(cells[0][2])])
+    head = ["way", "n", "mean", "sd", "95 %", f"less {BASELINE}", "p (Welch)", "training, TFLOP", "passes"]
+    (HERE / name / "results" / profile / "ways.md").write_text(runs.table(head, rows))
+
+
+# ---- some of it again ------------------------------------------------------------------------------------------------------
+
+
+def committed(name, profile):
+    """{setting: the main metric of each run, in points}"""
+    out = {}
+    with open(HERE / name / "results" / profile / "runs.csv", encoding="utf-8", newline="") as file:
+        for row in csv.DictReader(file):
+            out.setdefault(row["setting"], []).append(number({key: float(row[key]) for key in METRICS if row.get(key)}))
+    return out
+
+
+def run_quick(args):
+    from scipy.stats import t
+
+    prepare(args)
+    checks, bad = [], 0
+    for profile in EXPERIMENTS[QUICK].profiles:
+        kept = committed(QUICK, profile)
+        for folder in sweep(args, QUICK, profile, f"runs/quick/{profile}", "--seeds", "0"):
+            setting = pathlib.Path(folder).name.split(",")[0]
+            found = json.loads((pathlib.Path(args.work) / folder / "all_results.json").read_text())
+            checks.append((profile, setting, number(found), kept[setting]))
+    for profile, setting, value, others in checks:
+        (mean, deviation, _), n = runs.interval(others), len(others)
+        # of one more value of the same normal distribution, Bonferroni-corrected
+        limit = t.ppf(1 - (1 - CERTAIN) / len(checks) / 2, n - 1) * deviation * (1 + 1 / n) ** 0.5
+        good = abs(value - mean) <= limit
+        bad += not good
+        print(f"{'ok ' if good else 'BAD'} {profile} {setting}: {value:.2f}, expected {mean:.2f} ± {limit:.2f}")
+    print(f"{len(checks) - bad} of {len(checks)} runs lie where the committed ones let one expect them")
+    sys.exit(bad > 0)
 
 
 # ---- command line ----------------------------------------------------------------------------------------------------------
@@ -180,15 +237,17 @@ def write_apart(args, name, profile, folders):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(required=True)
-    run = commands.add_parser("run")
-    for option in ("adamix", "model", "data", "work"):
-        run.add_argument(f"--{option}", required=True)
-    run.add_argument("--jobs", type=int, default=len(os.sched_getaffinity(0)))
+    run, quick = commands.add_parser("run"), commands.add_parser("quick")
+    for command, do in (run, run_experiments), (quick, run_quick):
+        for option in ("adamix", "model", "data", "work"):
+            command.add_argument(f"--{option}", required=True)
+        command.add_argument("--jobs", type=int, default=len(os.sched_getaffinity(0)))
+        command.set_defaults(do=do)
     run.add_argument("--experiments", type=runs.some(list(EXPERIMENTS)), default=list(EXPERIMENTS))
     run.add_argument("--profiles", type=lambda text: text.split(","))
     args = parser.parse_args()
     args.adamix = str(pathlib.Path(args.adamix).resolve())
-    run_experiments(args)
+    args.do(args)
 
 
 main()

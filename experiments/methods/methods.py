@@ -27,7 +27,7 @@ import runs  # noqa: E402
 
 RESULTS = HERE / "results.jsonl"
 EXAMPLES, CHOOSING, SEEDS = 3000, 1000, 3
-RATES = ["1e-4", "5e-4", "2e-3", "5e-3"]
+RATES = ["1e-4", "5e-4", "2e-3", "5e-3", "1e-2"]
 KEY = ["task", "method", "lr", "seed", "stage"]
 COMMON = ["--rank", "48", "--experts", "4", "--pool", "mean", "--batch", "32", "--save-every", "never", "--eval-every", "never",
           "--force"]
@@ -94,7 +94,7 @@ def train(args, files, run, options):
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=log)
     found, record = (json.loads((output / file).read_text()) for file in ("all_results.json", "run.json"))
     shutil.rmtree(output)
-    kept = ("eval_accuracy", "eval_f1", "test_accuracy", "trainable_parameters", "merged_parameters", "train_flops", "train_runtime")
+    kept = ("eval_accuracy", "eval_f1", "test_accuracy", "trainable_parameters", "merged_parameters", "train_flops")
     return run | {"precision": args.precision, "revision": record["revision"]} | {key: found[key] for key in kept if key in found}
 
 
@@ -135,7 +135,8 @@ def run_grid(args):
 
 def row_of(lines, task, method):
     """None: there is nothing to tell yet."""
-    own = [line for line in lines if (line["task"], line["method"], line["stage"]) == (task, method, "report")]
+    rate = chosen(lines, task, method)
+    own = [line for line in lines if tuple(line[key] for key in ("task", "method", "lr", "stage")) == (task, method, rate, "report")]
     if not own:
         return None
     cells = []
@@ -143,14 +144,14 @@ def row_of(lines, task, method):
         mean, deviation, half = runs.interval([100 * line[key] for line in own])
         cells.append(f"{mean:.2f}, {deviation:.2f}, ± {half:.2f}" if len(own) > 1 else f"{mean:.2f}")
     flops = own[0].get("train_flops")
-    return [task, method, own[0]["lr"], f"{own[0]['merged_parameters']:,}", str(len(own)), *(cells + [""])[:2],
-            f"{flops / 1e12:.1f}" if flops else "", f"{sum(line['train_runtime'] for line in own) / len(own):.0f}"]
+    return [task, method, rate, f"{own[0]['merged_parameters']:,}", str(len(own)), *(cells + [""])[:2],
+            f"{flops / 1e12:.1f}" if flops else ""]
 
 
 def text():
     lines = runs.read(RESULTS)
     rows = [row for task in TASKS for method, _ in methods() if (row := row_of(lines, task, method))]
-    head = ["task", "method", "lr", "parameters", "n", "accuracy: mean, sd, 95 %", "F1: mean, sd, 95 %", "train TFLOP", "seconds"]
+    head = ["task", "method", "lr", "parameters", "n", "accuracy: mean, sd, 95 %", "F1: mean, sd, 95 %", "train TFLOP"]
     return runs.table(head, rows)
 
 
