@@ -223,17 +223,34 @@ setting_letters (const char *name)
   return digits && !end[ahead + digits] ? (int) (end - name) : 0;
 }
 
+/* The setting's parts less the one that names the task, where a sweep varies that: "adamix,task=rte" is "adamix". */
+static adamix_err
+without_task (const char *setting, int letters, const char *task, char **out)
+{
+  adamix_err err = ADAMIX_OK;
+  char *text = NULL, *own = NULL;
+  ADAMIX_TRY (adamix_format (&text, "%.*s", letters, setting));
+  ADAMIX_TRY (adamix_format (&own, "task=%s", task));
+  ADAMIX_TRY (adamix_format (out, "%s", ""));
+  for (char *rest = text, *part; (part = strsep (&rest, ","));)
+    if (strcmp (part, own) != 0) ADAMIX_TRY (adamix_report_append (out, **out ? "," : "", part));
+done:
+  free (own);
+  free (text);
+  return err;
+}
+
 /* "" where its runs are not all called by one setting. */
 static adamix_err
 name_by_setting (const adamix_report_study *study, adamix_report_group *group)
 {
-  const char *first = study->run[group->run[0]].name;
-  int letters = setting_letters (first);
+  const adamix_report_run *first = &study->run[group->run[0]];
+  int letters = setting_letters (first->name);
   for (int64_t i = 1; i < group->runs; i++) {
     const char *name = study->run[group->run[i]].name;
-    if (setting_letters (name) != letters || strncmp (name, first, (size_t) letters) != 0) letters = 0;
+    if (setting_letters (name) != letters || strncmp (name, first->name, (size_t) letters) != 0) letters = 0;
   }
-  return adamix_format (&group->name, "%.*s", letters, first);
+  return without_task (first->name, letters, first->task, &group->name);
 }
 
 /* Runs of a sweep go by its settings: *named where that gives every group a name of its own; else no group has one yet. */

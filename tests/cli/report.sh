@@ -131,6 +131,16 @@ expect_stdout "^adamix  *2 " "one setting under two names is named by its option
 mv "$scratch/named/other,seed=1" "$scratch/named/ours,seed=x"
 run report "$scratch/named"
 expect_stdout "^adamix  *2 " "no number behind seed= is no name of a sweep"
+# What a sweep varies as a task is no part of a setting.
+for task in mrpc rte; do
+  cp -r "$sweep/adamix-0" "$scratch/tasks-$task"
+  sed -i 's|"task": null|"task": "'"$task"'"|' "$scratch/tasks-$task/run.json"
+  mkdir -p "$scratch/tasks"
+  mv "$scratch/tasks-$task" "$scratch/tasks/ours,task=$task,seed=0"
+done
+run report "$scratch/tasks" --baseline ours
+expect_exit 0 "one setting of two tasks"
+expect "one setting of two tasks is one row" [ "$(grep -c '^| ours |' "$scratch/tasks/report/overview.md")" = 1 ]
 p=$(column "$results" p adamix)
 expect "a paired test" close "$p" "$(for s in 0 1 2; do
   echo "$(field "$sweep/adamix-$s/all_results.json" eval_loss) $(field "$sweep/adapter-$s/all_results.json" eval_loss)"
