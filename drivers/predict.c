@@ -36,7 +36,7 @@ typedef struct answer {
   double *p;                            /* [K] */
 } answer;
 
-/* What a thread answers lines with. */
+/* What a thread answers lines with; made when it has some. */
 typedef struct worker {
   adamix_module module; /* values shared by all, a head of its own */
   adamix_inference inference;
@@ -58,7 +58,7 @@ typedef struct predictor {
   adamix_adapter_config adapter;
   adamix_module module;
   adamix_inference_size size; /* of a batch */
-  worker *worker;             /* [threads] */
+  worker *worker;             /* [threads]; the first one may also be shared by all of them */
   answer *answer;             /* [threads] */
   /* A round: lines that are answered together. */
   int64_t most, number, count, ready; /* that it may have; lines before it, in it, and from its start with logits */
@@ -131,19 +131,7 @@ answer_destroy (answer *answer)
 }
 
 /* Rows of a batch: as many as make its products fast; longer texts share it with fewer others. */
-#define BATCH_TOKENS 2048
-
-static adamix_err
-worker_create (worker *out, predictor *p)
-{
-  out->module = p->module;
-  out->module.head = NULL;
-  ADAMIX_RETURN_IF (adamix_head_beside (&out->module.head, p->module.head));
-  ADAMIX_RETURN_IF (adamix_inference_create (&out->inference, p->model, &p->compute, &out->module, &p->size));
-  ADAMIX_RETURN_IF (ADAMIX_ALLOC (out->lines.offset, PIECE + 1));
-  ADAMIX_RETURN_IF (ADAMIX_ALLOC (out->lines.id, p->size.tokens));
-  return ADAMIX_ALLOC (out->lines.type, p->size.tokens);
-}
+#define BATCH_TOKENS 768
 
 static void
 worker_destroy (worker *worker)
@@ -152,6 +140,26 @@ worker_destroy (worker *worker)
   adamix_encoding_destroy (&worker->encoding);
   adamix_inference_destroy (&worker->inference);
   adamix_head_destroy (worker->module.head);
+  *worker = (struct worker){ 0 };
+}
+
+/* For so many threads; 0: all. */
+static adamix_err
+worker_create (worker *out, predictor *p, int threads)
+{
+  adamix_err err = ADAMIX_OK;
+  adamix_inference_size size = p->size;
+  size.threads = threads;
+  out->module = p->module;
+  out->module.head = NULL;
+  ADAMIX_TRY (adamix_head_beside (&out->module.head, p->module.head));
+  ADAMIX_TRY (adamix_inference_create (&out->inference, p->model, &p->compute, &out->module, &size));
+  ADAMIX_TRY (ADAMIX_ALLOC (out->lines.offset, PIECE + 1));
+  ADAMIX_TRY (ADAMIX_ALLOC (out->lines.id, size.tokens));
+  ADAMIX_TRY (ADAMIX_ALLOC (out->lines.type, size.tokens));
+done:
+  if (err) worker_destroy (out);
+  return err;
 }
 
 static adamix_err
@@ -165,8 +173,7 @@ open_round (predictor *out)
   ADAMIX_RETURN_IF (ADAMIX_ALLOC (out->answer, threads));
   for (int64_t t = 0; t < threads; t++) ADAMIX_RETURN_IF (answer_create (&out->answer[t], &out->adapter));
   ADAMIX_RETURN_IF (ADAMIX_ALLOC (out->worker, threads));
-  for (int64_t t = 0; t < threads; t++) ADAMIX_RETURN_IF (worker_create (&out->worker[t], out));
-  return ADAMIX_OK;
+  return worker_create (&out->worker[0], out, 0);
 }
 
 static adamix_err
@@ -180,8 +187,9 @@ open_predictor (predictor *out, const predict_config *c, driver_session *session
   ADAMIX_RETURN_IF (adamix_adapter_open (&out->adapter, &out->module, c->adapter, false, out->model));
   ADAMIX_RETURN_IF (adamix_model_pack_node (out->model, &session->world, false));
   ADAMIX_RETURN_IF (adamix_adapter_check (&out->adapter, c->adapter, out->model));
-  const int64_t longest = out->adapter.max_length;
-  out->size = (adamix_inference_size){ .tokens = longest > BATCH_TOKENS ? longest : BATCH_TOKENS, .longest = longest };
+  out->size = adamix_inference_any (out->adapter.max_length);
+  if (out->size.tokens > BATCH_TOKENS)
+    out->size.tokens = out->size.longest > BATCH_TOKENS ? out->size.longest : BATCH_TOKENS;
   ADAMIX_RETURN_IF (open_round (out));
   out->source = c->input && strcmp (c->input, "-") != 0 ? c->input : "standard input";
   return open_output (out, c->output);
@@ -209,17 +217,22 @@ close_predictor (predictor *p)
 
 /* ---- from lines to logits ---- */
 
-/* Those of the lines that a worker has gathered, which are the ones before line `end` of the round. */
+/* Those of the lines that a worker has gathered, which begin at line *ready of the round; *ready moves behind them. */
 static adamix_err
-run_batch (predictor *p, worker *w, int64_t end)
+run_batch (predictor *p, worker *w, int64_t *ready)
 {
   const adamix_inference_route merged = adamix_inference_own (&w->module);
-  const int64_t n = w->lines.examples;
+  const int64_t n = w->lines.examples, first = p->number + *ready + 1;
   int64_t chosen[PIECE];
   for (int64_t i = 0; i < n; i++) chosen[i] = i;
   w->lines.examples = 0;
-  float *z = p->z + (end - n) * adamix_adapter_outputs (&p->adapter);
-  return n ? adamix_inference_run (&w->inference, &w->lines, chosen, n, &merged, z) : ADAMIX_OK;
+  if (n == 0) return ADAMIX_OK;
+  float *z = p->z + *ready * adamix_adapter_outputs (&p->adapter);
+  const adamix_err err = adamix_inference_run (&w->inference, &w->lines, chosen, n, &merged, z);
+  if (err)
+    return adamix_err_prefix (err, "%s, lines %lld to %lld", p->source, (long long) first, (long long) (first + n - 1));
+  *ready += n;
+  return ADAMIX_OK;
 }
 
 static adamix_err
@@ -238,13 +251,13 @@ encode_line (predictor *p, worker *w, int64_t i)
                                   p->adapter.max_length, &w->encoding);
 }
 
-/* Line i of the round to the batch, which is answered first where it has no room. */
+/* The encoded line to the batch, which is answered first where it has no room. */
 static adamix_err
-add_line (predictor *p, worker *w, int64_t i)
+add_line (predictor *p, worker *w, int64_t *ready)
 {
   adamix_dataset *d = &w->lines;
   const int64_t n = w->encoding.count;
-  if (d->offset[d->examples] + n > p->size.tokens) ADAMIX_RETURN_IF (run_batch (p, w, i));
+  if (d->offset[d->examples] + n > p->size.tokens) ADAMIX_RETURN_IF (run_batch (p, w, ready));
   const int64_t at = d->offset[d->examples];
   memcpy (d->id + at, w->encoding.id, (size_t) n * sizeof *d->id);
   memcpy (d->type + at, w->encoding.type, (size_t) n * sizeof *d->type);
@@ -264,11 +277,18 @@ run_piece (predictor *p, worker *w, int64_t first, int64_t end, int64_t *ready)
     if (bad)
       end = i;
     else
-      ADAMIX_RETURN_IF (add_line (p, w, i));
+      ADAMIX_RETURN_IF (add_line (p, w, ready));
   }
-  ADAMIX_RETURN_IF (run_batch (p, w, end));
-  *ready = end;
-  return bad;
+  const adamix_err err = run_batch (p, w, ready);
+  return err ? err : bad;
+}
+
+static adamix_err
+run_own_piece (predictor *p, worker *w, int64_t first)
+{
+  int64_t ready;
+  if (!w->inference.workspace) ADAMIX_RETURN_IF (worker_create (w, p, 1));
+  return run_piece (p, w, first, first + PIECE, &ready);
 }
 
 /* The first `count` lines, every thread at a piece of its own. */
@@ -277,11 +297,8 @@ run_pieces (predictor *p, int64_t count)
 {
   int64_t failed = count;
 #pragma omp parallel for schedule(dynamic) num_threads(p->compute.threads) reduction(min : failed)
-  for (int64_t first = 0; first < count; first += PIECE) {
-    int64_t ready;
-    if (run_piece (p, &p->worker[omp_get_thread_num ()], first, first + PIECE, &ready) && first < failed)
-      failed = first;
-  }
+  for (int64_t first = 0; first < count; first += PIECE)
+    if (run_own_piece (p, &p->worker[omp_get_thread_num ()], first) && first < failed) failed = first;
   p->ready = failed;
 }
 
@@ -293,8 +310,9 @@ run_round (predictor *p)
 {
   adamix_err err = ADAMIX_OK;
   const int threads = p->compute.threads;
+  const int64_t shared_out = threads > 1 ? p->count - p->count % (threads * PIECE) : 0;
   p->ready = 0;
-  if (threads > 1) run_pieces (p, p->count - p->count % (threads * PIECE));
+  if (shared_out) run_pieces (p, shared_out);
   while (p->ready < p->count && !err) {
     const int64_t end = p->ready + PIECE < p->count ? p->ready + PIECE : p->count;
     err = run_piece (p, &p->worker[0], p->ready, end, &p->ready);
@@ -360,7 +378,7 @@ answer_round (predictor *p)
   const adamix_err written = p->ready ? write_answers (p) : ADAMIX_OK;
   p->number += p->count;
   p->count = 0;
-  return err ? err : written;
+  return written ? written : err;
 }
 
 /* Answer all complete lines of text[0 .. bytes); *used is how much of it they take. */
@@ -385,14 +403,13 @@ static adamix_err
 answer_stream (predictor *p, int input)
 {
   adamix_err err = ADAMIX_OK;
-  enum { LEAST = 1 << 16, A_THREAD = 1 << 14 };
-  const int64_t wanted = (int64_t) p->compute.threads * A_THREAD, chunk = wanted > LEAST ? wanted : LEAST;
+  enum { CHUNK = 1 << 20 };
   char *text = NULL;
   int64_t capacity = 0;
   size_t bytes = 0, used;
   for (ssize_t n = 1; n > 0;) {
-    ADAMIX_TRY (ADAMIX_GROW (text, &capacity, (int64_t) bytes + chunk));
-    n = ADAMIX_FAULT (stream_read) ? -1 : read (input, text + bytes, (size_t) chunk - 1);
+    ADAMIX_TRY (ADAMIX_GROW (text, &capacity, (int64_t) bytes + CHUNK));
+    n = ADAMIX_FAULT (stream_read) ? -1 : read (input, text + bytes, CHUNK - 1);
     if (n < 0 && errno == EINTR)
       n = 1;
     else if (n < 0)

@@ -194,6 +194,7 @@ typedef struct adamix_workspace_size {
   int64_t recomputed;
   int64_t lowest_layer; /* with a frozen backbone, backward ends in this layer at its lowest module;
                                                  nothing below is saved */
+  int threads;          /* that work in it at once; 0: those of the model */
 } adamix_workspace_size;
 
 adamix_err adamix_workspace_create (adamix_workspace **out, const adamix_model *model,

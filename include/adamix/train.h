@@ -233,6 +233,7 @@ typedef struct adamix_inference {
 /* The largest batch, of at most ADAMIX_INFERENCE_SEQUENCES examples. */
 typedef struct adamix_inference_size {
   int64_t tokens, longest; /* of the batch; of a sequence */
+  int threads;             /* that work on it at once; 0: those of the model */
 } adamix_inference_size;
 
 /* That of any texts of at most max_length tokens.  Pure. */

@@ -62,7 +62,7 @@ adamix_attention_forward (const adamix_model *model, const adamix_workspace *wor
 {
   int64_t H = model->config.hidden, tasks = args->passes * args->batch->sequences * model->config.heads;
   const adamix_dropout base = adamix_dropout_of (args, 0, layer, ADAMIX_DROP_PROBABILITIES, 0);
-#pragma omp parallel for schedule(dynamic) num_threads(model->compute->threads)
+#pragma omp parallel for schedule(dynamic) num_threads(workspace->threads)
   for (int64_t i = 0; i < tasks; ++i) {
     const task task = task_of (model, workspace, args, layer, base, i);
     model->compute->attention->forward (&task.head, out + task.out_row * H + task.col, H);
@@ -76,7 +76,7 @@ adamix_attention_backward (const adamix_model *model, const adamix_workspace *wo
 {
   int64_t H = model->config.hidden, tasks = args->passes * args->batch->sequences * model->config.heads;
   const adamix_dropout base = adamix_dropout_of (args, 0, layer, ADAMIX_DROP_PROBABILITIES, 0);
-#pragma omp parallel for schedule(dynamic) num_threads(model->compute->threads)
+#pragma omp parallel for schedule(dynamic) num_threads(workspace->threads)
   for (int64_t i = 0; i < tasks; ++i) {
     const task task = task_of (model, workspace, args, layer, base, i);
     float *d = dqkv + task.row * 3 * H + task.col;

@@ -219,6 +219,7 @@ struct adamix_workspace {
   int32_t *first;   /* [passes * sequences] the first rows of the sequences */
   float *scratch;   /* [threads * scratch_stride] for attention */
   int64_t scratch_stride;
+  int threads;  /* that attention may have */
   bool pending; /* backward: `dense` has still to be added to `gradient` */
 };
 

@@ -93,7 +93,7 @@ plan (adamix_workspace *workspace, adamix_arena *arena, const adamix_model *mode
   const size_t narrow = adamix_gemm_narrow_bytes (model->compute->frozen, rows, width);
   workspace->narrow = narrow ? adamix_arena_take (arena, (int64_t) narrow, 1) : NULL;
   workspace->rstd = adamix_arena_take (arena, rows, sizeof (float));
-  workspace->scratch = adamix_arena_take (arena, workspace->scratch_stride * model->compute->threads, sizeof (float));
+  workspace->scratch = adamix_arena_take (arena, workspace->scratch_stride * workspace->threads, sizeof (float));
   workspace->gradient = own_or (arena, size->backward, NULL, rows, H);
   bool trains = workspace->backbone_trains, projects = adamix_model_projects (model);
   workspace->position = adamix_arena_take (arena, rows, sizeof *workspace->position);
@@ -115,6 +115,7 @@ prepare (adamix_workspace *workspace, const adamix_model *model, const adamix_wo
 {
   const adamix_model_config *config = &model->config;
   workspace->size = *size;
+  workspace->threads = size->threads ? size->threads : model->compute->threads;
   workspace->hidden = config->hidden;
   workspace->layers = config->layers;
   int64_t rows = size->passes * size->tokens, block = ADAMIX_ROW_BLOCK;

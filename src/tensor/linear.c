@@ -193,13 +193,20 @@ check_operands (const adamix_packed *packed, adamix_view x, adamix_view y)
       (long long) y.rows, (long long) y.cols, (long long) y.stride);
 }
 
+/* Inside of another parallel region the calling thread is alone, even where that region has no other one. */
+static int
+threads_of (const adamix_packed *packed)
+{
+  return omp_get_level () > 0 ? 1 : packed->threads;
+}
+
 /* x in the dtype that the backend multiplies: itself, or a rounded copy in `narrow`. */
 static const char *
 operand_of (const adamix_gemm_backend *backend, const adamix_packed *packed, adamix_view x, void *narrow)
 {
   if (!backend->narrow) return (const char *) x.data;
   const size_t bytes = adamix_dtype_bytes (backend->operand);
-#pragma omp parallel for schedule(static) num_threads(packed->threads)
+#pragma omp parallel for schedule(static) num_threads(threads_of(packed))
   for (int64_t r = 0; r < x.rows; r++)
     backend->narrow (packed, x.cols, x.data + r * x.cols, (char *) narrow + (size_t) (r * x.cols) * bytes);
   return narrow;
@@ -211,7 +218,7 @@ operand_of (const adamix_gemm_backend *backend, const adamix_packed *packed, ada
 static bool
 takes_whole_rows (const adamix_packed *packed, int64_t blocks)
 {
-  const int64_t threads = omp_in_parallel () ? 1 : packed->threads, turns = (blocks + threads - 1) / threads;
+  const int64_t threads = threads_of (packed), turns = (blocks + threads - 1) / threads;
   return (double) blocks >= BUSY_ENOUGH * (double) (turns * threads);
 }
 
@@ -239,7 +246,7 @@ apply (const adamix_gemm_backend *backend, const adamix_packed *packed, adamix_v
   const char *operand = operand_of (backend, packed, x, narrow);
   const size_t row_bytes = (size_t) x.cols * adamix_dtype_bytes (backend->operand);
   int failed = 0;
-#pragma omp parallel for schedule(dynamic) num_threads(packed->threads)
+#pragma omp parallel for schedule(dynamic) num_threads(threads_of(packed))
   for (int64_t u = 0; u < units; u++) {
     int64_t part = whole ? ADAMIX_ALL_PARTS : u / blocks, first = u % blocks * ADAMIX_ROW_BLOCK;
     int64_t rows = x.rows - first < ADAMIX_ROW_BLOCK ? x.rows - first : ADAMIX_ROW_BLOCK;

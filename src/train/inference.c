@@ -29,6 +29,7 @@ workspace_size (const adamix_module *module, const adamix_inference_size *size)
                                   .tokens = size->tokens,
                                   .sequences = ADAMIX_INFERENCE_SEQUENCES,
                                   .longest = size->longest,
+                                  .threads = size->threads,
                                   .places = module->has_bank ? module->shape.places : 0 };
 }
 

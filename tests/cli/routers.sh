@@ -30,6 +30,11 @@ for route in switch soft; do
   run predict --model "$tiny" --adapter "$out" --threads 1 --input "$scratch/dev.tsv"
   expect_exit 0 "$route: predict"
   expect "$route: an answer a line" [ "$(wc -l < "$scratch/out")" -eq 41 ]
+  for _ in {1..4}; do cat "$scratch/dev.tsv"; done > "$scratch/lines"
+  for threads in 1 2; do
+    run predict --model "$tiny" --adapter "$out" --threads $threads --input "$scratch/lines" --output "$scratch/by-$threads"
+  done
+  expect "$route: threads with routers of their own give the same bytes" cmp "$scratch/by-1" "$scratch/by-2"
   run inspect "$out"
   expect_stdout "router.*$route" "$route: inspect"
   run_ranks 3 train "${common[@]}" --route $route --experts-per-rank 1 --output "$out-owned"

@@ -15,6 +15,12 @@ attempt () {
   launch predict --model "$tiny" --adapter "$scratch/run" --threads 1 --input "$scratch/lines" --output "$1/answers"
 }
 walk "predict into a file"
+# A piece for each thread: what fails in one is met again in the calling one, or has passed.
+for _ in {1..70}; do printf 'the cat sat\nthe dog sat\n'; done > "$scratch/many"
+attempt () {
+  launch predict --model "$tiny" --adapter "$scratch/run" --threads 2 --input "$scratch/many" --output "$1/answers"
+}
+walk "predict with two threads"
 input=$scratch/lines
 attempt () {
   launch predict --model "$tiny" --adapter "$scratch/run" --threads 1

@@ -1,5 +1,6 @@
 #include "tensor/fixture.h"
 
+#include <omp.h>
 #include <string.h>
 
 static const char *const BACKENDS[] = { "onednn", "blas" };
@@ -177,36 +178,50 @@ Test (linear, threads_change_no_bit)
 }
 
 /* Three threads call at once, each with rows of its own: nothing of a thread's may be another's. */
-Test (linear, each_thread_may_call)
+static void
+check_callers (const adamix_gemm_backend *backend)
 {
   enum { T = 70, ROOM = 128, K = 96, N = 768, CALLERS = 3, CALLS = 200 };
   float *w = random_floats (1, N * K), *x[CALLERS], *y[CALLERS], *want[CALLERS];
+  void *narrow[CALLERS];
   adamix_linear_source source = { .blocks = 1, .weight = { w }, .rows = { N }, .cols = K };
-  FOR_EACH_BACKEND (backend)
-  {
-    int wrong = 0;
-    adamix_compute compute;
-    adamix_linear *linear = NULL;
-    cr_assert_eq (adamix_compute_select (&compute, adamix_gemm_name (backend), NULL, CALLERS), ADAMIX_OK);
-    cr_assert_eq (adamix_linear_create (&linear, backend, &source, false), ADAMIX_OK);
-    for (int t = 0; t < CALLERS; t++) {
-      x[t] = random_floats (3 + (uint32_t) t, ROOM * K), y[t] = zero_floats (ROOM * N),
-      want[t] = zero_floats (ROOM * N);
-      cr_assert_eq (adamix_linear_forward (linear, adamix_view_of (x[t], T, K), adamix_view_of (want[t], T, N), NULL),
-                    ADAMIX_OK);
-    }
-#pragma omp parallel for schedule(static) num_threads(CALLERS) reduction(+ : wrong)
-    for (int t = 0; t < CALLERS; t++)
-      for (int i = 0; i < CALLS; i++) {
-        const adamix_view input = adamix_view_of (x[t], T, K), output = adamix_view_of (y[t], T, N);
-        wrong += adamix_linear_forward (linear, input, output, NULL) != ADAMIX_OK;
-        wrong += memcmp (y[t], want[t], T * N * sizeof (float)) != 0;
-      }
-    cr_expect_eq (wrong, 0, "%s: %d of %d calls", adamix_gemm_name (backend), wrong, CALLERS * CALLS);
-    for (int t = 0; t < CALLERS; t++) free (x[t]), free (y[t]), free (want[t]);
-    adamix_linear_destroy (linear);
+  adamix_linear *linear = NULL;
+  int wrong = 0;
+  cr_assert_eq (adamix_linear_create (&linear, backend, &source, false), ADAMIX_OK);
+  for (int t = 0; t < CALLERS; t++) {
+    x[t] = random_floats (3 + (uint32_t) t, ROOM * K), y[t] = zero_floats (ROOM * N), want[t] = zero_floats (ROOM * N);
+    narrow[t] = malloc (1 + adamix_gemm_narrow_bytes (backend, ROOM, N));
+    const adamix_view input = adamix_view_of (x[t], T, K), output = adamix_view_of (want[t], T, N);
+    cr_assert_eq (adamix_linear_forward (linear, input, output, narrow[t]), ADAMIX_OK);
   }
+#pragma omp parallel for schedule(static) num_threads(CALLERS) reduction(+ : wrong)
+  for (int t = 0; t < CALLERS; t++)
+    for (int i = 0; i < CALLS; i++) {
+      const adamix_view input = adamix_view_of (x[t], T, K), output = adamix_view_of (y[t], T, N);
+      wrong += adamix_linear_forward (linear, input, output, narrow[t]) != ADAMIX_OK;
+      wrong += memcmp (y[t], want[t], T * N * sizeof (float)) != 0;
+    }
+  cr_expect_eq (wrong, 0, "%s %s: %d of %d calls", adamix_gemm_name (backend), adamix_gemm_precision (backend), wrong,
+                CALLERS * CALLS);
+  for (int t = 0; t < CALLERS; t++) free (x[t]), free (y[t]), free (want[t]), free (narrow[t]);
+  adamix_linear_destroy (linear);
   free (w);
+}
+
+/* Also where regions inside of others could have threads of their own. */
+Test (linear, each_thread_may_call)
+{
+  const int levels[] = { 1, 2 };
+  for (int i = 0; i < 2; i++) {
+    FOR_EACH_BACKEND (backend)
+    {
+      adamix_compute compute;
+      cr_assert_eq (adamix_compute_select (&compute, adamix_gemm_name (backend), NULL, 3), ADAMIX_OK);
+      omp_set_max_active_levels (levels[i]);
+      check_callers (backend);
+      if (adamix_compute_precision (&compute, "bf16") == ADAMIX_OK) check_callers (compute.frozen);
+    }
+  }
 }
 
 Test (linear, wrong_shapes_are_named)
