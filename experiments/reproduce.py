@@ -5,17 +5,21 @@
     reproduce.py quick --adamix PATH --model DIR --data DIR --work DIR [--jobs 2]
 
 `run` makes the sweep of each experiment below --work (runs that are there already are not made again), asks finished runs
-in the ways that the experiment is about, and puts tables and plots into NAME/results/PROFILE.  It can be stopped at any time.
-`quick` makes a few of the runs in a folder of its own and says of each whether it lies where the committed ones let one expect
-it; its exit status is 1 where one does not.
-Needs SciPy; plots need gnuplot.
+in the ways that the experiment is about, and then replaces NAME/results/PROFILE by its tables and plots.  It can be stopped
+and started again at any time.
+`quick` makes a few of the runs in a folder of its own, by a seed that no committed run has, and says of each whether it lies
+where those let one expect it; its exit status is 1 where one does not.
+Needs SciPy and gnuplot.
 """
 import argparse
 import csv
+import importlib.util
 import json
+import math
 import os
 import pathlib
 import shutil
+import signal
 import statistics
 import subprocess
 import sys
@@ -26,24 +30,27 @@ sys.path.insert(0, str(HERE))
 import runs  # noqa: E402
 
 BASELINE = "adamix"
-# What of a report is kept; the rest is drawn from it or is large.
-KEPT = ["results", "metrics", "routes", "settings", "speed", "environment", "runs"]
-PLOTS = ["results", "routes", "dev", "loss"]
+# What of a report is kept; the rest is drawn from it, large, or of the moment.
+KEPT = ["results*.md", "results*.csv", "metrics*.md", "routes*.md", "settings*.md", "environment.md", "runs.md", "runs.csv",
+        "results*.svg", "routes*.svg", "dev*.svg", "loss*.svg"]
 APART = 4  # adapters that are averaged or asked together: as many as AdaMix has experts
-QUICK = "inference"  # the experiment that `quick` makes again: AdaMix and the controls, of one seed
-CERTAIN = 0.999  # of all its comparisons together
+DRAWS = 20  # random routes of a run, each the same for all texts
+QUICK, QUICK_SEED = "inference", "9"  # the experiment that `quick` makes again: AdaMix and the controls
+CERTAIN = 0.99  # of all its comparisons together
 
 
 @dataclass(frozen=True)
 class Experiment:
     profiles: list = field(default_factory=lambda: ["mrpc", "banking77"])
     routes: bool = False  # ask AdaMix's runs in all modes of inference
+    draws: bool = False  # and by random routes
 
 
 # The first one has the most adapters, which the tables of all others tell of too.
 EXPERIMENTS = {
     "ensemble": Experiment(routes=True),
-    "inference": Experiment(routes=True),
+    "inference": Experiment(routes=True, draws=True),
+    "main-result": Experiment(["mrpc", "stsb", "banking77"]),
     "consistency": Experiment(),
     "sharing": Experiment(),
     "experts": Experiment(),
@@ -51,6 +58,7 @@ EXPERIMENTS = {
     "switch": Experiment(),
     "few-shot": Experiment(["mrpc", "sst2", "qnli"]),
 }
+PROFILES = sorted({profile for experiment in EXPERIMENTS.values() for profile in experiment.profiles})
 
 
 # ---- making ---------------------------------------------------------------------------------------------------------------
@@ -65,10 +73,11 @@ def call(args, *command, **options):
 
 def prepare(args):
     """The folder in which all runs are; `data` in it is the root of the data."""
-    work = pathlib.Path(args.work)
-    work.mkdir(parents=True, exist_ok=True)
-    if not (work / "data").exists():
-        (work / "data").symlink_to(pathlib.Path(args.data).resolve())
+    args.work.mkdir(parents=True, exist_ok=True)
+    link = args.work / "data"
+    if link.is_symlink():
+        link.unlink()
+    link.symlink_to(args.data)
 
 
 def folder_of(name, profile):
@@ -78,73 +87,94 @@ def folder_of(name, profile):
 def sweep(args, name, profile, output, *more):
     """Make the runs; their folders, in the order of the file."""
     data = [] if name == "few-shot" else ["--data", "data"]
-    call(args, "sweep", str(HERE / name / "sweep.ini"), "--profile", profile, "--model", str(pathlib.Path(args.model).resolve()),
+    call(args, "sweep", str(HERE / name / "sweep.ini"), "--profile", profile, "--model", str(args.model),
          *data, "--output", output, "--jobs", str(args.jobs), *more)
-    found = json.loads((pathlib.Path(args.work) / output / "sweep.json").read_text())
+    found = json.loads((args.work / output / "sweep.json").read_text())
     return [f"{output}/{run['name']}" for run in found["runs"]]
 
 
-def ask(args, adapter, output, profile, inference):
-    """Evaluate once, in one or all modes of inference."""
-    if not (pathlib.Path(args.work) / output).exists():
+def ask(args, adapter, output, profile, inference, seed=0):
+    """Evaluate once, in one or all modes of inference: the rows."""
+    path = args.work / output
+    if not path.exists():
+        path.parent.mkdir(exist_ok=True)
         split = ["--split", "test"] if profile == "banking77" else []
-        call(args, "eval", "--model", str(pathlib.Path(args.model).resolve()), "--adapter", adapter, "--data", "data", *split,
-             "--inference", inference, "--output", output, stdout=subprocess.DEVNULL)
+        call(args, "eval", "--model", str(args.model), "--adapter", adapter, "--data", "data", *split, "--inference", inference,
+             "--seed", str(seed), "--output", output, stdout=subprocess.DEVNULL)
+    return json.loads(path.read_text())
 
 
 def seed_of(folder):
     return int(folder.rsplit("=", 1)[1])
 
 
+def finished(args, output, kind):
+    """Folders of a setting's finished runs, by seed."""
+    found = (path.parent for path in (args.work / output).glob(f"{kind},seed=*/all_results.json"))
+    return sorted((str(path.relative_to(args.work)) for path in found), key=seed_of)
+
+
 def average_apart(args, output, profile):
     """Groups of runs that were trained apart: averaged, and asked together.  {way: [(the group, its evaluation)]}"""
-    work, out = pathlib.Path(args.work), {}
+    out = {}
     for kind in ("adapter", "brief"):
-        own = sorted((str(path.relative_to(work)) for path in (work / output).glob(f"{kind},seed=*/") if path.is_dir()), key=seed_of)
+        own = finished(args, output, kind)
         for i in range(0, len(own) - APART + 1, APART):
-            group, place = own[i:i + APART], f"{output}/apart/{kind}-{i // APART}"
-            if not (work / place / "adamix_config.json").exists():
-                call(args, "merge", "--run", ",".join(group), "--model", str(pathlib.Path(args.model).resolve()), "--data", "data",
-                     "--output", place, stdout=subprocess.DEVNULL)
-            ask(args, place, f"{place}/averaged.json", profile, "merged")
-            ask(args, ",".join(group), f"{place}/together.json", profile, "all")
-            averaged, together = (json.loads((work / place / f"{file}.json").read_text()) for file in ("averaged", "together"))
-            out.setdefault(f"{APART} x {kind}, averaged", []).append((group, averaged))
+            group = own[i:i + APART]
+            place = f"{output}/apart/{kind}-{seed_of(group[0])}-{seed_of(group[-1])}"
+            if not (args.work / place / "adamix_config.json").exists():
+                call(args, "merge", "--run", ",".join(group), "--model", str(args.model), "--data", "data", "--output", place,
+                     stdout=subprocess.DEVNULL)
+            together = ask(args, ",".join(group), f"{place}/together.json", profile, "all")
+            out.setdefault(f"{APART} x {kind}, averaged", []).append(
+                (group, ask(args, place, f"{place}/averaged.json", profile, "merged")))
             out.setdefault(f"{APART} x {kind}, ensemble", []).append(
                 (group, next(row for row in together if row["inference"].startswith("ensemble"))))
     return out
 
 
 def report(args, name, profile, folders):
-    made = pathlib.Path(args.work) / "reports" / f"{name}-{profile}"
-    call(args, "report", "--baseline", BASELINE, "--output", str(made), *folders, stdout=subprocess.DEVNULL)
-    results = HERE / name / "results" / profile
-    shutil.rmtree(results, ignore_errors=True)
+    """The tables and plots of a report that are kept, in a new folder."""
+    made, results = args.work / "reports" / f"{name}-{profile}", args.work / "results" / name / profile
+    for folder in (made, results):
+        shutil.rmtree(folder, ignore_errors=True)
     results.mkdir(parents=True)
-    for table in KEPT:
-        for path in made.glob(f"{table}*.md"):
+    call(args, "report", "--baseline", BASELINE, "--output", str(made), *folders, stdout=subprocess.DEVNULL)
+    for pattern in KEPT:
+        for path in made.glob(pattern):
             shutil.copy(path, results)
-    for path in [*made.glob("runs.csv"), *made.glob("results*.csv"), *(p for plot in PLOTS for p in made.glob(f"{plot}*.svg"))]:
-        shutil.copy(path, results)
+    return results
+
+
+def run_experiment(args, name, profile):
+    experiment, output = EXPERIMENTS[name], folder_of(name, profile)
+    folders = sweep(args, name, profile, output)
+    ours = [folder for folder in folders if pathlib.Path(folder).name.startswith(f"{BASELINE},")]
+    draws = {}
+    for folder in ours:
+        if experiment.routes:
+            ask(args, folder, f"{folder}/inference.json", profile, "all")
+        if experiment.draws:
+            draws[folder] = [ask(args, folder, f"{folder}/draws/{seed}.json", profile, "ensemble:1", seed)
+                             for seed in range(1, DRAWS + 1)]
+    # Few-shot runs differ in their data too: together they would know more than each.
+    apart = {} if name == "few-shot" else average_apart(args, output, profile)
+    results = report(args, name, profile, folders)
+    (results / "ways.md").write_text(ways_table(args, folders, apart))
+    if draws:
+        (results / "draws.md").write_text(draws_table(args, draws))
+    committed = HERE / name / "results" / profile
+    shutil.rmtree(committed, ignore_errors=True)
+    shutil.copytree(results, committed)
+    print(name, profile, "done", flush=True)
 
 
 def run_experiments(args):
     prepare(args)
     for name in args.experiments:
-        experiment = EXPERIMENTS[name]
-        for profile in experiment.profiles:
-            if args.profiles and profile not in args.profiles:
-                continue
-            output = folder_of(name, profile)
-            folders = sweep(args, name, profile, output)
-            for folder in folders:
-                if experiment.routes and pathlib.Path(folder).name.startswith(f"{BASELINE},"):
-                    ask(args, folder, f"{folder}/inference.json", profile, "all")
-            report(args, name, profile, folders)
-            # Few-shot runs differ in their data too: together they would know more than each.
-            apart = {} if name == "few-shot" else average_apart(args, output, profile)
-            write_ways(args, name, profile, folders, apart)
-            print(name, profile, "done", flush=True)
+        for profile in EXPERIMENTS[name].profiles:
+            if profile in args.profiles:
+                run_experiment(args, name, profile)
 
 
 # ---- all ways to a prediction, with what they cost -------------------------------------------------------------------------
@@ -157,55 +187,108 @@ def number(results):
     return 100 * next(results[key] for key in METRICS if key in results)
 
 
-def ways_of(args, folders, apart):
-    """{way of training and asking modules: [(its number, FLOP of training, forward passes of a prediction)]}"""
-    work, out = pathlib.Path(args.work), {}
+def results_of(args, folder):
+    return json.loads((args.work / folder / "all_results.json").read_text())
 
-    def results_of(folder):
-        return json.loads((work / folder / "all_results.json").read_text())
+
+def ways_of(args, folders, apart):
+    """{way of training and asking modules: [(seed or None, its number, FLOP of training, passes of a prediction)]}"""
+    out = {}
+
+    def add(way, *cell):
+        out.setdefault(way, []).append(cell)
 
     for folder in folders:
-        setting, results = pathlib.Path(folder).name.split(",")[0], results_of(folder)
-        out.setdefault(setting, []).append((number(results), results["train_flops"], 1))
-        if (work / folder / "inference.json").exists():
-            for row in json.loads((work / folder / "inference.json").read_text()):
-                if row["inference"].startswith("ensemble"):
-                    out.setdefault(f"{setting}, {row['inference']}", []).append(
-                        (number(row), results["train_flops"], row["forward_passes"]))
+        setting, results, seed = pathlib.Path(folder).name.split(",")[0], results_of(args, folder), seed_of(folder)
+        add(setting, seed, number(results), results["train_flops"], 1)
+        modes = args.work / folder / "inference.json"
+        for row in json.loads(modes.read_text()) if modes.exists() else []:
+            if row["inference"].startswith("ensemble"):
+                add(f"{setting}, {row['inference']}", seed, number(row), results["train_flops"], row["forward_passes"])
     for way, groups in apart.items():
         for group, row in groups:
-            flops = sum(results_of(folder)["train_flops"] for folder in group)
-            out.setdefault(way, []).append((number(row), flops, row["forward_passes"]))
+            add(way, None, number(row), sum(results_of(args, folder)["train_flops"] for folder in group), row["forward_passes"])
     return out
 
 
-def write_ways(args, name, profile, folders, apart):
-    from scipy.stats import ttest_ind
+def paired(pairs):
+    """(mean difference, half of its 95 % interval, p)"""
+    from scipy.stats import ttest_rel
 
+    mean, _, half = runs.interval([a - b for a, b in pairs])
+    return mean, half, ttest_rel(*zip(*pairs)).pvalue if len(pairs) > 1 else math.nan
+
+
+def welch(a, b):
+    """The same of runs that have no seed in common."""
+    from scipy.stats import t, ttest_ind
+
+    difference = statistics.fmean(a) - statistics.fmean(b)
+    if min(len(a), len(b)) < 2:
+        return difference, math.nan, math.nan
+    errors = [statistics.variance(values) / len(values) for values in (a, b)]
+    if sum(errors) == 0:
+        return difference, 0, math.nan
+    freedom = sum(errors) ** 2 / sum(error ** 2 / (len(values) - 1) for error, values in zip(errors, (a, b)))
+    return difference, t.ppf(0.975, freedom) * sum(errors) ** 0.5, ttest_ind(a, b, equal_var=False).pvalue
+
+
+def compare(cells, ours):
+    """The difference as above, and which test it is."""
+    by_seed = {seed: value for seed, value, *_ in cells if seed is not None}
+    theirs = {seed: value for seed, value, *_ in ours}
+    common = sorted(by_seed.keys() & theirs.keys())
+    if common:
+        return *paired([(by_seed[seed], theirs[seed]) for seed in common]), "paired"
+    return *welch([value for _, value, *_ in cells], list(theirs.values())), "Welch"
+
+
+def ways_table(args, folders, apart):
+    """All ways beside AdaMix, with what they cost; p is corrected by Holm over the table."""
     found = ways_of(args, folders, apart)
-    ours = [value for value, *_ in found[BASELINE]]
+    ours, tests = found[BASELINE], {way: compare(cells, found[BASELINE]) for way, cells in found.items() if way != BASELINE}
+    holm, last = {}, 0
+    told = sorted((test[2], way) for way, test in tests.items() if not math.isnan(test[2]))
+    for i, (p, way) in enumerate(told):
+        holm[way] = last = max(last, min(1, p * (len(told) - i)))
     rows = []
     for way, cells in found.items():
-        values = [value for value, *_ in cells]
-        mean, deviation, half = runs.interval(values)
-        spread = [f"{deviation:.2f}", f"± {half:.2f}"] if len(values) > 1 else ["", ""]
-        p = f"{ttest_ind(values, ours, equal_var=False).pvalue:.3f}" if way != BASELINE and len(values) > 1 else ""
-        less = "" if way == BASELINE else f"{mean - statistics.fmean(ours):+.2f}"
-        flops = statistics.fmean(flops for _, flops, _ in cells)
-        rows.append([way, str(len(values)), f"{mean:.2f}", *spread, less, p, f"{flops / 1e12:.1f}", str(cells[0][2])])
-    head = ["way", "n", "mean", "sd", "95 %", f"less {BASELINE}", "p (Welch)", "training, TFLOP", "passes"]
-    (HERE / name / "results" / profile / "ways.md").write_text(runs.table(head, rows))
+        mean, deviation, half = runs.interval([value for _, value, *_ in cells])
+        spread = [f"{deviation:.2f}", f"± {half:.2f}"] if len(cells) > 1 else ["", ""]
+        beside = [""] * 5
+        if way in tests:
+            difference, width, p, name = tests[way]
+            beside = [f"{difference:+.2f}"] + ([""] * 4 if math.isnan(p) else [f"± {width:.2f}", name, f"{p:.3f}", f"{holm[way]:.3f}"])
+        flops = statistics.fmean(flops for *_, flops, _ in cells)
+        rows.append([way, str(len(cells)), f"{mean:.2f}", *spread, *beside, f"{flops / statistics.fmean(f for *_, f, _ in ours):.2f}",
+                     str(cells[0][3])])
+    head = ["way", "n", "mean", "sd", "95 %", f"less {BASELINE}", "95 %", "test", "p", "p (Holm)", "FLOP of training", "passes"]
+    return runs.table(head, rows)
+
+
+def draws_table(args, draws):
+    """The merged module among random routes, run by run."""
+    rows = []
+    for folder, drawn in draws.items():
+        merged, values = number(results_of(args, folder)), sorted(map(number, drawn))
+        quartiles = statistics.quantiles(values, n=4, method="inclusive")
+        rows.append([str(seed_of(folder)), f"{merged:.2f}", f"{statistics.fmean(values):.2f}",
+                     *(f"{value:.2f}" for value in (values[0], *quartiles, values[-1])),
+                     f"{sum(value < merged for value in values)} of {len(values)}"])
+    head = ["seed", "merged", "routes: mean", "worst", "lower quartile", "median", "upper quartile", "best", "merged is better than"]
+    return runs.table(head, rows)
 
 
 # ---- some of it again ------------------------------------------------------------------------------------------------------
 
 
 def committed(name, profile):
-    """{setting: the main metric of each run, in points}"""
+    """{setting: the main metric of each finished run, in points}"""
     out = {}
     with open(HERE / name / "results" / profile / "runs.csv", encoding="utf-8", newline="") as file:
         for row in csv.DictReader(file):
-            out.setdefault(row["setting"], []).append(number({key: float(row[key]) for key in METRICS if row.get(key)}))
+            if row["state"] == "finished":
+                out.setdefault(row["setting"], []).append(number({key: float(row[key]) for key in METRICS if row.get(key)}))
     return out
 
 
@@ -213,25 +296,40 @@ def run_quick(args):
     from scipy.stats import t
 
     prepare(args)
-    checks, bad = [], 0
+    shutil.rmtree(args.work / "runs" / "quick", ignore_errors=True)  # another adamix may have made them
+    found, kept = {}, {}
     for profile in EXPERIMENTS[QUICK].profiles:
-        kept = committed(QUICK, profile)
-        for folder in sweep(args, QUICK, profile, f"runs/quick/{profile}", "--seeds", "0"):
-            setting = pathlib.Path(folder).name.split(",")[0]
-            found = json.loads((pathlib.Path(args.work) / folder / "all_results.json").read_text())
-            checks.append((profile, setting, number(found), kept[setting]))
-    for profile, setting, value, others in checks:
-        (mean, deviation, _), n = runs.interval(others), len(others)
-        # of one more value of the same normal distribution, Bonferroni-corrected
-        limit = t.ppf(1 - (1 - CERTAIN) / len(checks) / 2, n - 1) * deviation * (1 + 1 / n) ** 0.5
+        kept |= {(profile, setting): values for setting, values in committed(QUICK, profile).items()}
+        for folder in sweep(args, QUICK, profile, f"runs/quick/{profile}", "--seeds", QUICK_SEED):
+            found[profile, pathlib.Path(folder).name.split(",")[0]] = number(results_of(args, folder))
+    bad = 0
+    for (profile, setting), value in found.items():
+        # A task's settings have one deviation, so that there are seeds enough to know it.
+        of_task = [values for (task, _), values in kept.items() if task == profile]
+        freedom = sum(len(values) - 1 for values in of_task)
+        deviation = (sum(statistics.variance(values) * (len(values) - 1) for values in of_task) / freedom) ** 0.5
+        mean, n = statistics.fmean(kept[profile, setting]), len(kept[profile, setting])
+        # of one more run, Bonferroni-corrected
+        limit = t.ppf(1 - (1 - CERTAIN) / len(found) / 2, freedom) * deviation * (1 + 1 / n) ** 0.5
         good = abs(value - mean) <= limit
         bad += not good
         print(f"{'ok ' if good else 'BAD'} {profile} {setting}: {value:.2f}, expected {mean:.2f} ± {limit:.2f}")
-    print(f"{len(checks) - bad} of {len(checks)} runs lie where the committed ones let one expect them")
+    print(f"{len(found) - bad} of {len(found)} runs lie where the committed ones let one expect them")
     sys.exit(bad > 0)
 
 
 # ---- command line ----------------------------------------------------------------------------------------------------------
+
+
+def executable(text):
+    found = shutil.which(text)
+    if not found:
+        raise argparse.ArgumentTypeError(f"{text} is no program")
+    return str(pathlib.Path(found).resolve())
+
+
+def path(text):
+    return pathlib.Path(text).resolve()
 
 
 def main():
@@ -239,14 +337,18 @@ def main():
     commands = parser.add_subparsers(required=True)
     run, quick = commands.add_parser("run"), commands.add_parser("quick")
     for command, do in (run, run_experiments), (quick, run_quick):
-        for option in ("adamix", "model", "data", "work"):
-            command.add_argument(f"--{option}", required=True)
+        command.add_argument("--adamix", type=executable, required=True)
+        for option in ("model", "data", "work"):
+            command.add_argument(f"--{option}", type=path, required=True)
         command.add_argument("--jobs", type=int, default=len(os.sched_getaffinity(0)))
         command.set_defaults(do=do)
     run.add_argument("--experiments", type=runs.some(list(EXPERIMENTS)), default=list(EXPERIMENTS))
-    run.add_argument("--profiles", type=lambda text: text.split(","))
+    run.add_argument("--profiles", type=runs.some(PROFILES), default=PROFILES)
     args = parser.parse_args()
-    args.adamix = str(pathlib.Path(args.adamix).resolve())
+    if not importlib.util.find_spec("scipy") or not shutil.which("gnuplot"):
+        sys.exit("SciPy and gnuplot are needed: install python3-scipy and gnuplot-nox")
+    # A key that interrupts reaches adamix as well, which ends its runs so that they can go on; its status ends this.
+    signal.signal(signal.SIGINT, lambda *_: None)
     args.do(args)
 
 
