@@ -3,12 +3,14 @@
 
     reproduce.py run --adamix PATH --model DIR --data DIR --work DIR [--jobs 2] [--experiments LIST] [--profiles LIST]
     reproduce.py quick --adamix PATH --model DIR --data DIR --work DIR [--jobs 2]
+    reproduce.py write
 
 `run` makes the sweep of each experiment below --work (runs that are there already are not made again), asks finished runs
 in the ways that the experiment is about, and then replaces NAME/results/PROFILE by its tables and plots.  It can be stopped
 and started again at any time.
 `quick` makes a few of the runs in a folder of its own, by a seed that no committed run has, and says of each whether it lies
 where those let one expect it; its exit status is 1 where one does not.
+`write` puts what the committed results say of each claim into README.md here.
 Needs SciPy and gnuplot.
 """
 import argparse
@@ -37,6 +39,29 @@ APART = 4  # adapters that are averaged or asked together: as many as AdaMix has
 DRAWS = 20  # random routes of a run, each the same for all texts
 QUICK, QUICK_SEED = "inference", "9"  # the experiment that `quick` makes again: AdaMix and the controls
 CERTAIN = 0.99  # of all its comparisons together
+# Of each experiment, named before it was made: what is compared with what, by the names of ways_of.
+CLAIMS = [
+    ("main-result", "AdaMix beats an adapter at its steps", "adamix", "adapter"),
+    ("main-result", "and at its FLOPs", "adamix", "twice"),
+    ("main-result", "and one of rank M R at its FLOPs", "adamix", "wide-twice"),
+    ("main-result", "AdaMix beats full fine-tuning", "adamix", "full"),
+    ("main-result", "AdaMix on LoRA beats LoRA", "adamix-lora", "lora"),
+    ("inference", "merging beats random routes", "adamix", "adamix, mean of random routes"),
+    ("inference", "and the first expert", "adamix", "adamix, first expert"),
+    ("inference", "and is as good as the best of 20 random routes", "adamix", "adamix, best random route"),
+    ("consistency", "consistency helps, at equal FLOPs", "adamix", "no-consistency-two-passes"),
+    ("consistency", "and at equal steps", "adamix", "no-consistency"),
+    ("sharing", "sharing Up helps", "adamix", "share-none"),
+    ("experts", "4 experts beat 1", "adamix", "two-passes"),
+    ("experts", "16 experts beat 4", "experts-16", "adamix"),
+    ("bottleneck", "R = 64 beats R = 8", "rank-64", "rank-8"),
+    ("switch", "random routing beats a learned router", "adamix", "switch"),
+    ("ensemble", "merging is as good as the ensemble of routes", "adamix", "adamix, ensemble:4"),
+    ("ensemble", "and as that of adapters trained apart", "adamix", "4 x adapter, ensemble"),
+    ("ensemble", "and beats their average", "adamix", "4 x adapter, averaged"),
+    ("few-shot", "AdaMix beats an adapter at its steps", "adamix", "adapter"),
+    ("few-shot", "and at its FLOPs", "adamix", "twice"),
+]
 
 
 @dataclass(frozen=True)
@@ -160,7 +185,9 @@ def run_experiment(args, name, profile):
     # Few-shot runs differ in their data too: together they would know more than each.
     apart = {} if name == "few-shot" else average_apart(args, output, profile)
     results = report(args, name, profile, folders)
-    (results / "ways.md").write_text(ways_table(args, folders, apart))
+    ways = ways_of(args, folders, apart, draws)
+    (results / "ways.json").write_text(json.dumps(ways, indent=1) + "\n")
+    (results / "ways.md").write_text(ways_table(ways))
     if draws:
         (results / "draws.md").write_text(draws_table(args, draws))
     committed = HERE / name / "results" / profile
@@ -191,7 +218,7 @@ def results_of(args, folder):
     return json.loads((args.work / folder / "all_results.json").read_text())
 
 
-def ways_of(args, folders, apart):
+def ways_of(args, folders, apart, draws):
     """{way of training and asking modules: [(seed or None, its number, FLOP of training, passes of a prediction)]}"""
     out = {}
 
@@ -200,11 +227,18 @@ def ways_of(args, folders, apart):
 
     for folder in folders:
         setting, results, seed = pathlib.Path(folder).name.split(",")[0], results_of(args, folder), seed_of(folder)
-        add(setting, seed, number(results), results["train_flops"], 1)
+        flops = results["train_flops"]
+        add(setting, seed, number(results), flops, 1)
         modes = args.work / folder / "inference.json"
         for row in json.loads(modes.read_text()) if modes.exists() else []:
             if row["inference"].startswith("ensemble"):
-                add(f"{setting}, {row['inference']}", seed, number(row), results["train_flops"], row["forward_passes"])
+                add(f"{setting}, {row['inference']}", seed, number(row), flops, row["forward_passes"])
+            if row["inference"] == "fixed:0":
+                add(f"{setting}, first expert", seed, number(row), flops, 1)
+        if folder in draws:
+            values = list(map(number, draws[folder]))
+            add(f"{setting}, mean of random routes", seed, statistics.fmean(values), flops, 1)
+            add(f"{setting}, best random route", seed, max(values), flops, 1)
     for way, groups in apart.items():
         for group, row in groups:
             add(way, None, number(row), sum(results_of(args, folder)["train_flops"] for folder in group), row["forward_passes"])
@@ -243,14 +277,19 @@ def compare(cells, ours):
     return *welch([value for _, value, *_ in cells], list(theirs.values())), "Welch"
 
 
-def ways_table(args, folders, apart):
+def holm(p_of):
+    """{name: its p, corrected for all of them}; a p that is NaN is none."""
+    out, last = {}, 0
+    told = sorted((p, name) for name, p in p_of.items() if not math.isnan(p))
+    for i, (p, name) in enumerate(told):
+        out[name] = last = max(last, min(1, p * (len(told) - i)))
+    return out
+
+
+def ways_table(found):
     """All ways beside AdaMix, with what they cost; p is corrected by Holm over the table."""
-    found = ways_of(args, folders, apart)
     ours, tests = found[BASELINE], {way: compare(cells, found[BASELINE]) for way, cells in found.items() if way != BASELINE}
-    holm, last = {}, 0
-    told = sorted((test[2], way) for way, test in tests.items() if not math.isnan(test[2]))
-    for i, (p, way) in enumerate(told):
-        holm[way] = last = max(last, min(1, p * (len(told) - i)))
+    corrected = holm({way: test[2] for way, test in tests.items()})
     rows = []
     for way, cells in found.items():
         mean, deviation, half = runs.interval([value for _, value, *_ in cells])
@@ -258,7 +297,7 @@ def ways_table(args, folders, apart):
         beside = [""] * 5
         if way in tests:
             difference, width, p, name = tests[way]
-            beside = [f"{difference:+.2f}"] + ([""] * 4 if math.isnan(p) else [f"± {width:.2f}", name, f"{p:.3f}", f"{holm[way]:.3f}"])
+            beside = [f"{difference:+.2f}"] + ([""] * 4 if math.isnan(p) else [f"± {width:.2f}", name, f"{p:.3f}", f"{corrected[way]:.3f}"])
         flops = statistics.fmean(flops for *_, flops, _ in cells)
         rows.append([way, str(len(cells)), f"{mean:.2f}", *spread, *beside, f"{flops / statistics.fmean(f for *_, f, _ in ours):.2f}",
                      str(cells[0][3])])
@@ -277,6 +316,34 @@ def draws_table(args, draws):
                      f"{sum(value < merged for value in values)} of {len(values)}"])
     head = ["seed", "merged", "routes: mean", "worst", "lower quartile", "median", "upper quartile", "best", "merged is better than"]
     return runs.table(head, rows)
+
+
+# ---- what it says of the claims ----------------------------------------------------------------------------------------------
+
+
+def write_verdict(_):
+    """The differences of CLAIMS, in points; p is corrected by Holm over all of them."""
+    tests = {}
+    for name, _, first, second in CLAIMS:
+        for profile in EXPERIMENTS[name].profiles:
+            path = HERE / name / "results" / profile / "ways.json"
+            ways = json.loads(path.read_text()) if path.exists() else {}
+            if first in ways and second in ways:
+                tests[name, first, second, profile] = compare(ways[first], ways[second])
+    corrected = holm({key: test[2] for key, test in tests.items()})
+    rows = []
+    for name, claim, first, second in CLAIMS:
+        cells = []
+        for profile in PROFILES:
+            key = name, first, second, profile
+            if key not in tests:
+                cells.append("")
+                continue
+            difference, half, _, _ = tests[key]
+            told = [f"{difference:+.2f}"] + [f"± {half:.2f}"] * (not math.isnan(half)) + [f"(p {corrected[key]:.3f})"] * (key in corrected)
+            cells.append(" ".join(told))
+        rows.append([f"[{name}]({name}/README.md)", claim, f"{first} less {second}", *cells])
+    runs.put(HERE / "README.md", "reproduce.py", runs.table(["experiment", "claim", "difference", *PROFILES], rows))
 
 
 # ---- some of it again ------------------------------------------------------------------------------------------------------
@@ -342,6 +409,7 @@ def main():
             command.add_argument(f"--{option}", type=path, required=True)
         command.add_argument("--jobs", type=int, default=len(os.sched_getaffinity(0)))
         command.set_defaults(do=do)
+    commands.add_parser("write").set_defaults(do=write_verdict)
     run.add_argument("--experiments", type=runs.some(list(EXPERIMENTS)), default=list(EXPERIMENTS))
     run.add_argument("--profiles", type=runs.some(PROFILES), default=PROFILES)
     args = parser.parse_args()
