@@ -90,10 +90,12 @@ PROFILES = sorted({profile for experiment in EXPERIMENTS.values() for profile in
 
 
 def call(args, *command, **options):
-    """adamix in the folder of all runs; where it fails it has said why."""
-    done = subprocess.run([args.adamix, *command], cwd=args.work, check=False, env=runs.environment(), **options)
-    if done.returncode != 0:
-        sys.exit(done.returncode)
+    """adamix in the folder of all runs; where it fails it has said why, and what ends this ends it."""
+    with subprocess.Popen([args.adamix, *command], cwd=args.work, env=runs.environment(), **options) as child:
+        signal.signal(signal.SIGTERM, lambda *_: child.terminate())
+        status = child.wait()
+    if status != 0:
+        sys.exit(status)
 
 
 def prepare(args):
