@@ -55,7 +55,7 @@ adamix_err adamix_report_command_of_modes (const adamix_report_run *run, char **
 /* ---- study.c: runs by task and group ---- */
 
 typedef struct adamix_report_group {
-  char *name;         /* the settings in which it differs from the others of its task */
+  char *name;         /* a sweep's name for it, or the settings in which it differs from the others of its task */
   int64_t *run, runs; /* numbers in the study, finished or not */
 } adamix_report_group;
 

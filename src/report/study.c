@@ -271,8 +271,8 @@ name_by_settings (const adamix_report_study *study, adamix_report_task *task, bo
   return ADAMIX_OK;
 }
 
-/* Otherwise the method first, even if there is one alone; then settings, in the order of the options, as long as they tell groups apart
- * that are not yet. */
+/* Otherwise the method first, even if there is one alone; then settings, in the order of the options, as long as they tell
+ * groups apart that are not yet. */
 static adamix_err
 name_groups (const adamix_report_study *study, adamix_report_task *task)
 {

@@ -226,8 +226,9 @@ block_of (const cut *all, int64_t width, dnnl_memory_desc_t *block)
          dnnl_memory_desc_get_size (block) % ADAMIX_ALIGN == 0;
 }
 
-/* All columns at once where a layout serves both cuts, so that the blocks' weights behind each other are those of all, and blocks where that is not so or several threads may share few
- * rows.  Which layout it is depends on the shape and the CPU alone: other processes read it too. */
+/* All columns at once where a layout serves both cuts, so that the blocks' weights behind each other are those of all; blocks
+ * where that is not so or several threads may share few rows.  Which layout it is depends on the shape and the CPU alone:
+ * other processes read it too. */
 static adamix_err
 create_cuts (onednn_packed *self)
 {
