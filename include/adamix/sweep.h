@@ -15,10 +15,11 @@ extern "C" {
 
 /* Keys of a sweep beside those of `adamix train`, filled by adamix_options_store from adamix_sweep_options. */
 typedef struct adamix_sweep_config {
-  const char *output;  /* folder of the sweep */
-  const char *seeds;   /* "0, 1, 5..9" */
-  int64_t ranks;       /* of a run */
-  const char *profile; /* whose sections "PROFILE: SECTION" count beside those of all; NULL: the file has none */
+  const char *output;   /* folder of the sweep */
+  const char *seeds;    /* "0, 1, 5..9" */
+  const char *settings; /* "adamix, adapter": those that count; NULL: all */
+  int64_t ranks;        /* of a run */
+  const char *profile;  /* whose sections "PROFILE: SECTION" count beside those of all; NULL: the file has none */
 } adamix_sweep_config;
 
 const adamix_option *adamix_sweep_options (int *count);

@@ -244,10 +244,42 @@ done:
   return err;
 }
 
+/* *out [file->settings], to free: is a setting one of the list's?  NULL: all are. */
+static adamix_err
+choose_settings (const sweep_file *file, const char *list, bool **out)
+{
+  adamix_err err = ADAMIX_OK;
+  char *name = NULL;
+  ADAMIX_TRY (ADAMIX_ALLOC (*out, file->settings));
+  for (int64_t i = 0; i < file->settings; i++) (*out)[i] = !list;
+  for (const char *rest = list; rest;) {
+    int64_t i = 0;
+    free (name);
+    name = NULL;
+    ADAMIX_TRY (sweep_next_item (&rest, &name));
+    while (i < file->settings && strcmp (file->setting[i].name, name) != 0) i++;
+    if (i == file->settings)
+      ADAMIX_TRY (adamix_err_set (ADAMIX_EUSAGE, "option --settings: %s has no setting '%s'%s%s%s", file->path, name,
+                                  *file->setting[0].name ? ", but for instance '" : "", file->setting[0].name,
+                                  *file->setting[0].name ? "'" : ""));
+    (*out)[i] = true;
+  }
+done:
+  free (name);
+  return err;
+}
+
 adamix_err
 sweep_expand (adamix_sweep *out, const sweep_file *file, const adamix_options *given)
 {
+  adamix_err err = ADAMIX_OK;
   expansion e = { .out = out, .file = file, .given = given };
-  for (int64_t i = 0; i < file->settings; i++) ADAMIX_RETURN_IF (expand_setting (&e, &file->setting[i]));
-  return check_names (out, file->path);
+  bool *chosen = NULL;
+  ADAMIX_TRY (choose_settings (file, out->config.settings, &chosen));
+  for (int64_t i = 0; i < file->settings; i++)
+    if (chosen[i]) ADAMIX_TRY (expand_setting (&e, &file->setting[i]));
+  ADAMIX_TRY (check_names (out, file->path));
+done:
+  free (chosen);
+  return err;
 }

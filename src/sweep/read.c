@@ -9,6 +9,8 @@ static const adamix_option sweep_options[] = {
     "folder of the sweep; each run is a folder in it" },
   { "seeds", ADAMIX_OPTION_STRING, AT (seeds), "0", NULL, 0, 0, "LIST",
     "seeds of every setting, numbers and ranges: 0, 1, 5..9" },
+  { "settings", ADAMIX_OPTION_STRING, AT (settings), NULL, NULL, 0, 0, "LIST",
+    "settings to make, by the names of their sections; all if not given" },
   { "ranks", ADAMIX_OPTION_INTEGER, AT (ranks), "1", NULL, 1, 1e6, "N",
     "ranks of a run, of mpirun or of a task of Slurm" },
   { "profile", ADAMIX_OPTION_STRING, AT (profile), NULL, NULL, 0, 0, "NAME",
@@ -46,9 +48,8 @@ adamix_sweep_takes (const char *train_option)
 
 static const char blanks[] = " \t\r";
 
-/* The next item of a list; *rest moves behind its comma and is NULL behind the last.  Blanks around it are left out. */
-static adamix_err
-next_item (const char **rest, char **out)
+adamix_err
+sweep_next_item (const char **rest, char **out)
 {
   const char *begin = *rest + strspn (*rest, blanks), *end = begin + strcspn (begin, ",");
   *rest = *end ? end + 1 : NULL;
@@ -77,7 +78,7 @@ fill_values (axis *a, const char *text, bool list)
   char *value;
   for (const char *rest = text; rest;) {
     if (list)
-      ADAMIX_RETURN_IF (next_item (&rest, &value));
+      ADAMIX_RETURN_IF (sweep_next_item (&rest, &value));
     else
       ADAMIX_RETURN_IF (adamix_format (&value, "%s", text));
     ADAMIX_RETURN_IF (append_value (a, &capacity, value));
@@ -103,7 +104,7 @@ adamix_sweep_seeds (const char *text, int64_t **out, int64_t *count)
     char *end;
     free (item);
     item = NULL;
-    ADAMIX_TRY (next_item (&rest, &item));
+    ADAMIX_TRY (sweep_next_item (&rest, &item));
     const long long first = strtoll (item, &end, DECIMAL);
     bool good = end != item && first >= 0;
     long long last = first;

@@ -56,6 +56,9 @@ typedef struct sweep_file {
 /* `profile` NULL: the file's own choice. */
 adamix_err sweep_file_read (sweep_file *out, const char *path, const char *profile);
 void sweep_file_destroy (sweep_file *file);
+/* The next item of a list, to free; *rest moves behind its comma and is NULL behind the last.  Blanks around it are left
+ * out.  Errors: EUSAGE for an empty item, ENOMEM. */
+adamix_err sweep_next_item (const char **rest, char **out);
 
 /* expand.c: settings x grids x seeds, each with its options; out->config is there. */
 adamix_err sweep_expand (adamix_sweep *out, const sweep_file *file, const adamix_options *given);

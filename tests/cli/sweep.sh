@@ -151,6 +151,17 @@ expect "a section without a name is no place of its own" [ "$(planned nameless.i
 sweep_file own.ini 'seeds = 0..1\nmax-steps = 2\n[run adamix]\n[run adapter]\nmethod = adapter\nseeds = 5\n'
 expect "a setting with seeds of its own" [ "$(planned own.ini)" = "adamix,seed=0 adamix,seed=1 adapter,seed=5" ]
 expect "the command line's seeds are those of all" [ "$(planned own.ini --seeds 3)" = "adamix,seed=3 adapter,seed=3" ]
+expect "chosen settings alone, in the order of the file" \
+  [ "$(planned profiles.ini --profile brief --settings 'wide, adamix')" = "adamix,seed=0 wide,seed=0" ]
+sweep_file settings.ini "settings = adapter\n$profiles"
+expect "the file chooses settings" [ "$(planned settings.ini --profile brief)" = "adapter,seed=0" ]
+run sweep profiles.ini --profile brief --settings adamix,adaptor
+expect_exit 2 "a setting that is not there"
+expect_stderr "option --settings: profiles.ini has no setting 'adaptor', but for instance 'adamix'" "a setting that is not there"
+run sweep nameless.ini --settings adamix
+expect_stderr "option --settings: nameless.ini has no setting 'adamix'$" "a file without settings"
+run sweep profiles.ini --profile brief --settings adamix,
+expect_stderr "a value is missing in the list" "a comma too many"
 
 # A file that others include, from a folder of their own.
 mkdir -p inis/one
