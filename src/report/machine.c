@@ -17,6 +17,8 @@ static const struct {
   { "train_runtime", "training, s", 1, 1 },
   { "startup_seconds", "start, s", 1, 2 },
   { "train_flops", "training, TFLOP", 1e12, 2 },
+  { "eval_flops_per_sample", "a dev text, GFLOP", 1e9, 3 },
+  { "test_flops_per_sample", "a test text, GFLOP", 1e9, 3 },
   { "memory_bytes", "memory, MB", 1e6, 1 },
   { "peak_rss_bytes", "largest rank, MB", 1e6, 1 },
   { "trainable_parameters", "trained parameters", 1, 0 },

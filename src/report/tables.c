@@ -202,7 +202,7 @@ adamix_report_show_results (adamix_report_page *page, const adamix_report_study 
 static bool
 is_metric (const char *key)
 {
-  static const char *const prefixes[] = { "eval_", "test_" }, *const others[] = { "samples", "majority" };
+  static const char *const prefixes[] = { "eval_", "test_" }, *const others[] = { "samples", "majority", "flops" };
   bool found = false;
   for (size_t i = 0; i < sizeof prefixes / sizeof *prefixes; i++)
     found = found || strncmp (key, prefixes[i], strlen (prefixes[i])) == 0;

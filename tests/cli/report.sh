@@ -47,6 +47,8 @@ for name in results metrics runs speed environment; do
 done
 expect "one run gives no deviation, which is said" grep -q "one run, which gives neither a deviation" "$one/report.html"
 expect "nor is there a number" [ -z "$(column "$one/report/results.csv" deviation)" ]
+expect "the work of a prediction stands beside speed and memory" grep -q "a dev text, GFLOP" "$one/report/speed.csv"
+expect "and among no metrics" bash -c '! grep -q flops "$1"' - "$one/report/metrics.csv"
 
 # What it says of routes is a command that works.
 expect "there are no routes yet, which is said" grep -q "runs with experts have no inference.json" "$one/report.html"
