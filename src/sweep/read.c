@@ -437,7 +437,7 @@ sweep_file_read (sweep_file *out, const char *path, const char *profile)
   ADAMIX_TRY (adamix_options_create (&out->options, table, count));
   ADAMIX_TRY (adamix_ini_read (&ini[ITSELF], path));
   ADAMIX_TRY (read_included (out, ini));
-  if (!profile) profile = own_value (&ini[ITSELF], "profile");
+  for (int i = SOURCES; i-- && !profile;) profile = own_value (&ini[i], "profile");
   ADAMIX_TRY (check_profile (path, ini, profile));
   ADAMIX_TRY (take_all (out, out->included, &ini[INCLUDED], profile));
   ADAMIX_TRY (take_all (out, path, &ini[ITSELF], profile));

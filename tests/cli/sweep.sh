@@ -169,6 +169,9 @@ sweep_file inis/common.ini "$profiles"
 printf 'include = ../common.ini\n[run narrow]\nrank = 4\n[brief: run narrow]\nlr = 1e-3\n' > inis/one/sweep.ini
 expect "settings of the included file and its own" \
   [ "$(planned inis/one/sweep.ini --profile brief)" = "adamix,seed=0 adapter,seed=0 wide,seed=0 narrow,seed=0" ]
+sweep_file inis/chosen.ini "profile = brief\n$profiles"
+printf 'include = ../chosen.ini\n' > inis/one/chosen.ini
+expect "the included file chooses the profile" [ "$(planned inis/one/chosen.ini)" = "adamix,seed=0 adapter,seed=0 wide,seed=0" ]
 # included MESSAGE TEXT - what is wrong with a file of this text that includes that one
 included () {
   printf 'include = ../common.ini\n%b' "$2" > inis/one/wrong.ini
