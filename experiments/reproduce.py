@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """The experiments of this folder, made again.
 
-    reproduce.py run --adamix PATH --model DIR --data DIR --work DIR [--jobs 2] [--experiments LIST] [--profiles LIST]
-    reproduce.py quick --adamix PATH --model DIR --data DIR --work DIR [--jobs 2]
+    reproduce.py run --adamix PATH --model DIR --data DIR --work DIR [--jobs 2] [--precision fp32] [--experiments LIST] [--profiles LIST]
+    reproduce.py quick --adamix PATH --model DIR --data DIR --work DIR [--jobs 2] [--precision fp32]
     reproduce.py write
 
 `run` makes the sweep of each experiment below --work (runs that are there already are not made again), asks finished runs
@@ -11,10 +11,10 @@ and started again at any time.
 `quick` makes a few of the runs in a folder of its own, by a seed that no committed run has, and says of each whether it lies
 where those let one expect it; its exit status is 1 where one does not.
 `write` puts what the committed results say of each claim into README.md here.
-Needs SciPy and gnuplot.
+--precision is for a processor without bf16 products; the committed runs have them.
+Needs SciPy, and `run` gnuplot.
 """
 import argparse
-import csv
 import importlib.util
 import json
 import math
@@ -37,13 +37,14 @@ KEPT = ["results*.md", "results*.csv", "metrics*.md", "routes*.md", "settings*.m
         "results*.svg", "routes*.svg", "dev*.svg", "loss*.svg"]
 APART = 4  # adapters that are averaged or asked together: as many as AdaMix has experts
 DRAWS = 20  # random routes of a run, each the same for all texts
-QUICK, QUICK_SEED = "inference", "9"  # the experiment that `quick` makes again: AdaMix and the controls
+QUICK, QUICK_SETTINGS, QUICK_SEED = "main-result", "adamix,adapter,wide", "9"  # what `quick` makes again
 CERTAIN = 0.99  # of all its comparisons together
 # Of each experiment, named before it was made: what is compared with what, by the names of ways_of.
 CLAIMS = [
     ("main-result", "AdaMix beats an adapter at its steps", "adamix", "adapter"),
     ("main-result", "and at its FLOPs", "adamix", "twice"),
     ("main-result", "and one of rank M R at its FLOPs", "adamix", "wide-twice"),
+    ("main-result", "AdaMix beats an adapter at its steps, 4 times as many", "adamix-long", "adapter-long"),
     ("main-result", "AdaMix beats full fine-tuning", "adamix", "full"),
     ("main-result", "AdaMix on LoRA beats LoRA", "adamix-lora", "lora"),
     ("inference", "merging beats random routes", "adamix", "adamix, mean of random routes"),
@@ -113,9 +114,10 @@ def folder_of(name, profile):
 
 def sweep(args, name, profile, output, *more):
     """Make the runs; their folders, in the order of the file."""
-    data = [] if name == "few-shot" else ["--data", "data"]
+    given = [] if name == "few-shot" else ["--data", "data"]
+    given += ["--precision", args.precision] if args.precision else []
     call(args, "sweep", str(HERE / name / "sweep.ini"), "--profile", profile, "--model", str(args.model),
-         *data, "--output", output, "--jobs", str(args.jobs), *more)
+         *given, "--output", output, "--jobs", str(args.jobs), *more)
     found = json.loads((args.work / output / "sweep.json").read_text())
     return [f"{output}/{run['name']}" for run in found["runs"]]
 
@@ -351,40 +353,34 @@ def write_verdict(_):
 # ---- some of it again ------------------------------------------------------------------------------------------------------
 
 
-def committed(name, profile):
-    """{setting: the main metric of each finished run, in points}"""
-    out = {}
-    with open(HERE / name / "results" / profile / "runs.csv", encoding="utf-8", newline="") as file:
-        for row in csv.DictReader(file):
-            if row["state"] == "finished":
-                out.setdefault(row["setting"], []).append(number({key: float(row[key]) for key in METRICS if row.get(key)}))
-    return out
+def expected(ways, comparisons):
+    """{setting: (its mean, how far from it one more run may lie)} of some ways, when that many runs are compared"""
+    from scipy.stats import t
+
+    values = {setting: [value for _, value, *_ in cells] for setting, cells in ways.items()}
+    # A task's settings have one deviation, so that there are seeds enough to know it.
+    freedom = sum(len(own) - 1 for own in values.values())
+    deviation = (sum(statistics.variance(own) * (len(own) - 1) for own in values.values()) / freedom) ** 0.5
+    quantile = t.ppf(1 - (1 - CERTAIN) / comparisons / 2, freedom)  # Bonferroni
+    return {setting: (statistics.fmean(own), quantile * deviation * (1 + 1 / len(own)) ** 0.5) for setting, own in values.items()}
 
 
 def run_quick(args):
-    from scipy.stats import t
-
     prepare(args)
     shutil.rmtree(args.work / "runs" / "quick", ignore_errors=True)  # another adamix may have made them
-    found, kept = {}, {}
-    for profile in EXPERIMENTS[QUICK].profiles:
-        kept |= {(profile, setting): values for setting, values in committed(QUICK, profile).items()}
-        for folder in sweep(args, QUICK, profile, f"runs/quick/{profile}", "--seeds", QUICK_SEED):
-            found[profile, pathlib.Path(folder).name.split(",")[0]] = number(results_of(args, folder))
-    bad = 0
-    for (profile, setting), value in found.items():
-        # A task's settings have one deviation, so that there are seeds enough to know it.
-        of_task = [values for (task, _), values in kept.items() if task == profile]
-        freedom = sum(len(values) - 1 for values in of_task)
-        deviation = (sum(statistics.variance(values) * (len(values) - 1) for values in of_task) / freedom) ** 0.5
-        mean, n = statistics.fmean(kept[profile, setting]), len(kept[profile, setting])
-        # of one more run, Bonferroni-corrected
-        limit = t.ppf(1 - (1 - CERTAIN) / len(found) / 2, freedom) * deviation * (1 + 1 / n) ** 0.5
-        good = abs(value - mean) <= limit
-        bad += not good
-        print(f"{'ok ' if good else 'BAD'} {profile} {setting}: {value:.2f}, expected {mean:.2f} ± {limit:.2f}")
-    print(f"{len(found) - bad} of {len(found)} runs lie where the committed ones let one expect them")
-    sys.exit(bad > 0)
+    settings, profiles = QUICK_SETTINGS.split(","), EXPERIMENTS[QUICK].profiles
+    total, good = len(settings) * len(profiles), 0
+    for profile in profiles:
+        ways = json.loads((HERE / QUICK / "results" / profile / "ways.json").read_text())
+        allowed = expected({setting: ways[setting] for setting in settings}, total)
+        for folder in sweep(args, QUICK, profile, f"runs/quick/{profile}", "--settings", QUICK_SETTINGS, "--seeds", QUICK_SEED):
+            setting = pathlib.Path(folder).name.split(",")[0]
+            value, (mean, limit) = number(results_of(args, folder)), allowed[setting]
+            lies = abs(value - mean) <= limit
+            good += lies
+            print(f"{'ok ' if lies else 'BAD'} {profile} {setting}: {value:.2f}, expected {mean:.2f} ± {limit:.2f}", flush=True)
+    print(f"{good} of {total} runs lie where the committed ones let one expect them")
+    sys.exit(good < total)
 
 
 # ---- command line ----------------------------------------------------------------------------------------------------------
@@ -410,13 +406,16 @@ def main():
         for option in ("model", "data", "work"):
             command.add_argument(f"--{option}", type=path, required=True)
         command.add_argument("--jobs", type=int, default=len(os.sched_getaffinity(0)))
+        command.add_argument("--precision")
         command.set_defaults(do=do)
     commands.add_parser("write").set_defaults(do=write_verdict)
     run.add_argument("--experiments", type=runs.some(list(EXPERIMENTS)), default=list(EXPERIMENTS))
     run.add_argument("--profiles", type=runs.some(PROFILES), default=PROFILES)
     args = parser.parse_args()
-    if not importlib.util.find_spec("scipy") or not shutil.which("gnuplot"):
-        sys.exit("SciPy and gnuplot are needed: install python3-scipy and gnuplot-nox")
+    if not importlib.util.find_spec("scipy"):
+        sys.exit("SciPy is needed: install python3-scipy")
+    if args.do is run_experiments and not shutil.which("gnuplot"):
+        sys.exit("gnuplot is needed for the plots of reports: install gnuplot-nox")
     # A key that interrupts reaches adamix as well, which ends its runs so that they can go on; its status ends this.
     signal.signal(signal.SIGINT, lambda *_: None)
     args.do(args)
