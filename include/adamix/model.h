@@ -74,6 +74,8 @@ bool adamix_model_wants_mean (const adamix_model *model);
  * Errors: ENOMEM; EUNSUPPORTED. */
 adamix_err adamix_model_hash_begin (adamix_model *model);
 adamix_err adamix_model_hash (adamix_model *model, const char **hex);
+/* The same of a folder, of which nothing else is read.  Errors: EIO, EFORMAT, ENOMEM, EUNSUPPORTED. */
+adamix_err adamix_model_hash_folder (const char *dir, adamix_sha256 *out);
 int64_t adamix_model_parameters (const adamix_model *model); /* of the encoder, pooler included if there */
 /* Parameters that every token is multiplied with: the weights of the layers' linear maps and of the embeddings' projection. */
 int64_t adamix_model_linear_parameters (const adamix_model_config *config);

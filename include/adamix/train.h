@@ -96,8 +96,9 @@ adamix_err adamix_train_config_check (adamix_train_config *config, const adamix_
 /* Set the options that the run in a folder was made with (source FILE), less those of the process and of its merge.
  * Errors: EIO, EFORMAT, EUSAGE naming run.json. */
 adamix_err adamix_train_config_recall (adamix_options *options, const char *run);
-/* Was the run in --output, if there is one, made with these options, but for those that change no number?  `config` is
- * checked.  Errors: EUSAGE naming one that differs, and both values; EIO, EFORMAT, ENOMEM. */
+/* Was the run in --output, if there is one, made with these options, but for those that change no number, and with the same
+ * model and data?  `config` is checked; files are read only where a path is another one.  Errors: EUSAGE naming an option that
+ * differs, and both values; EIO, EFORMAT, EDATA, ENOMEM. */
 adamix_err adamix_train_config_compare (const adamix_train_config *config, const adamix_options *options);
 /* Does an option have a say in the numbers of a run, or in the order in which they come?  Not those that say where files are, how
  * a process works and what it keeps.  Pure. */

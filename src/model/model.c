@@ -103,6 +103,20 @@ adamix_model_hash (adamix_model *model, const char **hex)
   return adamix_weights_hash (&model->weights, hex);
 }
 
+adamix_err
+adamix_model_hash_folder (const char *dir, adamix_sha256 *out)
+{
+  adamix_err err = ADAMIX_OK;
+  adamix_weights weights = { 0 };
+  const char *hex;
+  ADAMIX_TRY (adamix_weights_open (&weights, dir));
+  ADAMIX_TRY (adamix_weights_hash (&weights, &hex));
+  *out = weights.hash;
+done:
+  adamix_weights_close (&weights);
+  return err;
+}
+
 int64_t
 adamix_model_parameters (const adamix_model *model)
 {

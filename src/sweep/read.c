@@ -95,6 +95,7 @@ adamix_err
 adamix_sweep_seeds (const char *text, int64_t **out, int64_t *count)
 {
   enum { MOST = 100000, DECIMAL = 10 };
+  static const long long largest = 9007199254740992; /* of --seed */
   adamix_err err = ADAMIX_OK;
   int64_t capacity = 0;
   char *item = NULL;
@@ -113,7 +114,7 @@ adamix_sweep_seeds (const char *text, int64_t **out, int64_t *count)
       last = strtoll (second, &end, DECIMAL);
       good = end != second && last >= first;
     }
-    if (!good || *end || last - first >= MOST - *count)
+    if (!good || *end || last > largest || last - first >= MOST - *count)
       ADAMIX_TRY (adamix_err_set (ADAMIX_EUSAGE,
                                   "option --seeds: \"%s\" is not allowed; expected numbers from 0 and ranges such as "
                                   "0..4, at most %d together",

@@ -262,6 +262,71 @@ compare_options (const json_t *stored, const json_t *now, const char *path)
   return ADAMIX_OK;
 }
 
+/* Options that name what a run reads: paths may change, what is read there may not. */
+static const struct {
+  const char *option;
+  adamix_split split;
+} own_files[] = { { "train-file", ADAMIX_SPLIT_TRAIN },
+                  { "dev-file", ADAMIX_SPLIT_DEV },
+                  { "test-file", ADAMIX_SPLIT_TEST } };
+
+static bool
+is_same (const char *a, const char *b)
+{
+  return a == b || (a && b && strcmp (a, b) == 0);
+}
+
+/* The option names something else than what the run of `path` was made with. */
+static adamix_err
+report_source (const char *option, const char *now, const char *before, const char *path)
+{
+  return adamix_err_set (ADAMIX_EUSAGE, "--%s is %s now, but %s was made with %s%s", option, now ? now : "not given",
+                         path, before ? before : "none", now && before ? ", which holds something else" : "");
+}
+
+static adamix_err
+compare_model (const json_t *record, const char *now, const char *path)
+{
+  adamix_sha256 hash;
+  const char *before = json_string_value (json_object_get (json_object_get (record, "config"), "model"));
+  const char *recorded = json_string_value (json_object_get (json_object_get (record, "model"), "sha256"));
+  if (!recorded || is_same (before, now)) return ADAMIX_OK;
+  ADAMIX_RETURN_IF (adamix_model_hash_folder (now, &hash));
+  return strcmp (hash.hex, recorded) == 0 ? ADAMIX_OK : report_source ("model", now, before, path);
+}
+
+/* Of one split: row `row` of own_files names its file, or else there is one of the task below --data. */
+static adamix_err
+compare_split (const json_t *record, const adamix_train_config *config, const adamix_options *options, size_t row,
+               const char *path)
+{
+  adamix_err err = ADAMIX_OK;
+  char *file = NULL;
+  adamix_sha256 hash;
+  const json_t *then = json_object_get (record, "config");
+  const json_t *data = json_object_get (json_object_get (record, "data"), adamix_split_of (own_files[row].split)->name);
+  const char *recorded = json_string_value (json_object_get (data, "sha256"));
+  const char *option = own_files[row].option, *now = adamix_options_value (options, option);
+  const char *before = json_string_value (json_object_get (then, option));
+  if (!now != !before) return report_source (option, now, before, path);
+  if (!now) {
+    option = "data";
+    now = config->data;
+    before = json_string_value (json_object_get (then, option));
+  }
+  if (!recorded || is_same (now, before)) return ADAMIX_OK;
+  if (option != own_files[row].option)
+    ADAMIX_TRY (adamix_task_path (adamix_task_find (config->task), now, own_files[row].split, &file));
+  else
+    ADAMIX_TRY (adamix_format (&file, "%s", now));
+  if (!file) goto done; /* what a held out part of the training file stood for */
+  ADAMIX_TRY (adamix_sha256_file (&hash, file));
+  if (strcmp (hash.hex, recorded) != 0) ADAMIX_TRY (report_source (option, now, before, path));
+done:
+  free (file);
+  return err;
+}
+
 adamix_err
 adamix_train_config_compare (const adamix_train_config *config, const adamix_options *options)
 {
@@ -275,6 +340,9 @@ adamix_train_config_compare (const adamix_train_config *config, const adamix_opt
   now = fixed_json (&args);
   if (!now) ADAMIX_TRY (adamix_err_set (ADAMIX_ENOMEM, "no memory for the options of a run"));
   ADAMIX_TRY (compare_options (json_object_get (record, "config"), now, path));
+  ADAMIX_TRY (compare_model (record, config->model, path));
+  for (size_t row = 0; row < sizeof own_files / sizeof *own_files; row++)
+    ADAMIX_TRY (compare_split (record, config, options, row, path));
 done:
   json_decref (now);
   json_decref (record);

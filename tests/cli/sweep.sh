@@ -61,6 +61,39 @@ expect_exit 0 "again"
 expect_stderr "all 6 runs of sweep are finished" "again"
 expect "finished runs are not repeated" cmp before <(stamp)
 
+# Files may move, what is in them may not change.
+cp train.tsv moved.tsv
+cp -r "$tiny" encoder
+run sweep all.ini --train-file moved.tsv --model encoder
+expect_exit 0 "the same files elsewhere"
+expect_stderr "all 6 runs of sweep are finished" "the same files elsewhere"
+# other MESSAGE OPTION... - these options name something else than the runs were made with.
+other () {
+  run sweep all.ini "${@:2}"
+  expect_exit 2 "$1"
+  expect_stderr "run adamix,experts=2,seed=0 has other settings than before.*$1" "$1"
+}
+head -n 80 train.tsv > fewer.tsv
+other "\-\-train-file is fewer.tsv now, but .*/run.json was made with train.tsv, which holds something else" --train-file fewer.tsv
+other "\-\-test-file is dev.tsv now, but .*/run.json was made with none" --test-file dev.tsv
+printf '\1' | dd of=encoder/model.safetensors bs=1 seek=131000 conv=notrunc 2> /dev/null
+other "\-\-model is encoder now, but .*/run.json was made with $tiny, which holds something else" --model encoder
+
+for root in here there elsewhere; do
+  mkdir $root
+  sed 's/^text\t/sentence\t/; s/cat$/1/; s/none$/0/' train.tsv > $root/train.tsv
+  sed 's/^text\t/sentence\t/; s/cat$/1/; s/none$/0/' dev.tsv > $root/dev.tsv
+done
+sed -i '$d' elsewhere/dev.tsv
+sed '/-file/d; s/^output.*/output = tasks\ntask = sst2\nmax-steps = 2/' all.ini | head -n 12 > task.ini
+run sweep task.ini --data here
+expect_exit 0 "a task"
+run sweep task.ini --data there
+expect_exit 0 "its files elsewhere"
+run sweep task.ini --data elsewhere
+expect_exit 2 "other files of the task"
+expect_stderr "\-\-data is elsewhere now, but tasks/seed=0/run.json was made with here, which holds something else" "other files of the task"
+
 # Another value and another seed: the names of the others, and so they themselves, stay.
 sweep_file more.ini 'seeds = 2, 0..1
 max-steps = 12
@@ -107,6 +140,11 @@ wrong "wrong.ini:13: seeds is one for all runs" '[grid]\nseeds = 3\n'
 wrong "wrong.ini:14: seeds is given twice" '[run a]\nseeds = 3\nseeds = 4\n'
 wrong "wrong.ini:13: option --seeds: \"x\" is not allowed" '[run a]\nseeds = x\n'
 wrong "wrong.ini:12: option --seeds: \"x\" is not allowed" 'seeds = 0, x\n'
+wrong "wrong.ini:12: option --seeds: \"9223372036854775807\" is not allowed" 'seeds = 9223372036854775807\n'
+sweep_file marked.ini 'max-steps = 2\n'
+run sweep marked.ini --output 'runs/{seed}'
+expect_exit 2 "a seed in the sweep's folder"
+expect_stderr 'output is the folder of all runs, "runs/{seed}" has a {seed} in it' "a seed in the sweep's folder"
 wrong "two runs have the name seed=1" 'seeds = 1, 1\n'
 wrong "wrong.ini:12: neither \"option = value\" nor" 'nonsense\n'
 wrong "wrong.ini:14: run b,seed=0: --method: 'addapter' is not one of" \
