@@ -73,7 +73,7 @@ typedef struct adamix_sweep_state {
  * than the file now has. */
 adamix_err adamix_sweep_states (const adamix_sweep *sweep, adamix_sweep_state **out);
 
-/* OUTPUT/sweep.json: the runs and their settings, for reports.  The folder is made.  Errors: EIO, ENOMEM. */
+/* OUTPUT/sweep.json: these runs and their settings, in their order.  The folder is made.  Errors: EIO, ENOMEM. */
 adamix_err adamix_sweep_store (const adamix_sweep *sweep);
 
 /* ---- what they will take -------------------------------------------------------------------------------------------- */
@@ -136,7 +136,7 @@ typedef struct adamix_sweep_cluster {
 /* All strings are owned. */
 typedef struct adamix_sweep_jobs {
   int64_t tasks;                /* runs that are not finished; 0: there are no jobs */
-  char *lines;                  /* file with the command of each run of the sweep, a line each; task N makes line N */
+  char *lines;                  /* file with the command of each of them, a line each; task N makes line N */
   char *array, *report;         /* the two commands, as for a shell */
   char *array_job, *report_job; /* numbers of the jobs; NULL where `dry` */
 } adamix_sweep_jobs;

@@ -134,7 +134,7 @@ take_failure (making *m, const child *child, int status)
   return ADAMIX_OK;
 }
 
-/* It is the folder that says whether the run is finished: a launcher may end with any status. */
+/* Finished is what has its results and ended well: what went wrong behind them, the next call need not make again. */
 static adamix_err
 take_end (making *m, const child *child, int status)
 {

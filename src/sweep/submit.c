@@ -8,6 +8,9 @@
 
 #define SCRIPT "sweep.sbatch"
 
+/* Runs that an array can have by the default of Slurm's MaxArraySize, which counts from 0. */
+#define USUAL_ARRAY 1000
+
 /* ---- text that grows --------------------------------------------------------------------------------------------- */
 
 typedef struct text {
@@ -46,18 +49,21 @@ add_words (text *out, const char *const *word, int count)
 
 /* ---- the lines of the array -------------------------------------------------------------------------------------- */
 
-/* All runs, so that a run's number depends on the file alone. */
+/* A line for each run that is not finished: arrays have an upper bound, whatever was made before. */
 static adamix_err
-write_lines (const adamix_sweep *sweep, text *out)
+write_lines (const adamix_sweep *sweep, const adamix_sweep_state *state, text *out, int64_t *tasks)
 {
+  *tasks = 0;
   for (int64_t i = 0; i < sweep->runs; i++) {
     char **word;
+    if (state[i].finished) continue;
     ADAMIX_RETURN_IF (adamix_sweep_command (&sweep->run[i], &word));
     adamix_err err = ADAMIX_OK;
     for (int w = 0; word[w] && !err; w++) err = add_word (out, word[w]);
     free (word);
     ADAMIX_RETURN_IF (err);
     ADAMIX_RETURN_IF (add (out, "\n", 1));
+    ++*tasks;
   }
   return ADAMIX_OK;
 }
@@ -74,38 +80,17 @@ name_lines (const adamix_sweep *sweep, const text *lines, char **path)
                         hash.hex);
 }
 
-/* "2,5-7": the numbers, from 1, of the runs that are not finished. */
-static adamix_err
-list_tasks (const adamix_sweep *sweep, const adamix_sweep_state *state, text *out, int64_t *tasks)
-{
-  enum { WIDTH = 64 };
-  char range[WIDTH];
-  *tasks = 0;
-  for (int64_t i = 0; i < sweep->runs; i++) {
-    if (state[i].finished) continue;
-    int64_t last = i;
-    while (last + 1 < sweep->runs && !state[last + 1].finished) last++;
-    int length = snprintf (range, sizeof range, "%s%lld", *tasks ? "," : "", (long long) i + 1);
-    if (last > i) length += snprintf (range + length, sizeof range - (size_t) length, "-%lld", (long long) last + 1);
-    ADAMIX_RETURN_IF (add (out, range, (size_t) length));
-    *tasks += last - i + 1;
-    i = last;
-  }
-  return ADAMIX_OK;
-}
-
 /* ---- the commands ------------------------------------------------------------------------------------------------ */
 
 static adamix_err
-compose_array (const adamix_sweep *sweep, const adamix_sweep_cluster *c, const char *tasks, const char *script,
-               adamix_sweep_jobs *out)
+compose_array (const adamix_sweep *sweep, const adamix_sweep_cluster *c, const char *script, adamix_sweep_jobs *out)
 {
   adamix_err err = ADAMIX_OK;
   text command = { 0 };
   char *list = NULL, *log = NULL, ranks[40], most[40] = "";
   if (c->jobs) snprintf (most, sizeof most, "%%%lld", (long long) c->jobs);
   snprintf (ranks, sizeof ranks, "--ntasks=%lld", (long long) sweep->config.ranks);
-  ADAMIX_TRY (adamix_format (&list, "--array=%s%s", tasks, most));
+  ADAMIX_TRY (adamix_format (&list, "--array=1-%lld%s", (long long) out->tasks, most));
   ADAMIX_TRY (adamix_format (&log, "--output=%s/slurm-%%A_%%a.out", sweep->config.output));
   const char *const first[] = { "sbatch", "--parsable", "--job-name=adamix-sweep", list, log, ranks };
   const char *const last[] = { script, out->lines };
@@ -186,7 +171,13 @@ submit_both (const adamix_sweep *sweep, const adamix_sweep_cluster *c, const tex
 {
   ADAMIX_RETURN_IF (adamix_sweep_store (sweep));
   ADAMIX_RETURN_IF (adamix_file_write (out->lines, lines->data, (size_t) lines->length));
-  ADAMIX_RETURN_IF (submit (out->array, &out->array_job));
+  const adamix_err array = submit (out->array, &out->array_job);
+  if (array && out->tasks > USUAL_ARRAY)
+    return adamix_err_prefix (array,
+                              "%lld runs are more than the %d of an array by Slurm's default MaxArraySize; submit "
+                              "some settings at a time, --settings",
+                              (long long) out->tasks, USUAL_ARRAY);
+  ADAMIX_RETURN_IF (array);
   ADAMIX_RETURN_IF (compose_report (sweep, c, out->array_job, script, out));
   const adamix_err err = submit (out->report, &out->report_job);
   return err ? adamix_err_prefix (err, "the runs are submitted as job %s, but not their report", out->array_job)
@@ -198,20 +189,18 @@ adamix_sweep_submit (adamix_sweep_jobs *out, const adamix_sweep *sweep, const ad
                      const adamix_sweep_cluster *cluster)
 {
   adamix_err err = ADAMIX_OK;
-  text lines = { 0 }, tasks = { 0 };
+  text lines = { 0 };
   char *script = NULL;
   *out = (adamix_sweep_jobs){ 0 };
   ADAMIX_TRY (find_script (cluster, &script));
-  ADAMIX_TRY (list_tasks (sweep, state, &tasks, &out->tasks));
+  ADAMIX_TRY (write_lines (sweep, state, &lines, &out->tasks));
   if (!out->tasks) goto done;
-  ADAMIX_TRY (write_lines (sweep, &lines));
   ADAMIX_TRY (name_lines (sweep, &lines, &out->lines));
-  ADAMIX_TRY (compose_array (sweep, cluster, tasks.data, script, out));
+  ADAMIX_TRY (compose_array (sweep, cluster, script, out));
   ADAMIX_TRY (compose_report (sweep, cluster, "JOB", script, out));
   if (!cluster->dry) ADAMIX_TRY (submit_both (sweep, cluster, &lines, script, out));
 done:
   free (script);
-  free (tasks.data);
   free (lines.data);
   if (err) adamix_sweep_jobs_destroy (out);
   return err;

@@ -56,16 +56,16 @@ run sweep sweep.ini --slurm -- --time=10
 expect_exit 0 "submitting"
 expect_stdout "^job [0-9]*: 5 runs (the sweep/lines-" "submitting"
 submitted "submitting"
-job=${array}_2
+job=${array}_1
 wait_for 60 beyond "the sweep/adamix,seed=1" 20
 scancel --batch --signal=USR1 "$job"
-for task in 2 3 4 5 6; do
+for task in 1 2 3 4 5; do
   job=${array}_$task log="the sweep/slurm-${array}_$task.out"
   finish 120
-  expect_state "$([[ $task == [34] ]] && echo FAILED || echo COMPLETED)" "task $task"
-  expect "task $task: $((task == 2)) requeues" [ "$(job_field Restarts)" = $((task == 2)) ]
+  expect_state "$([[ $task == [23] ]] && echo FAILED || echo COMPLETED)" "task $task"
+  expect "task $task: $((task == 1)) requeues" [ "$(job_field Restarts)" = $((task == 1)) ]
 done
-expect "the finished run is not made again" [ ! -e "the sweep/slurm-${array}_1.out" ]
+expect "the finished run is not made again" [ ! -e "the sweep/adamix,seed=0.log" ]
 expect "a run writes to its log, over all starts" [ "$(grep -c "steps of 16 examples" "the sweep/adamix,seed=1.log")" = 2 ]
 for seed in 0 1; do
   run train "${base[@]}" --max-steps 300 --eval-every never --save-every never --seed "$seed" --output "alone-$seed"
@@ -89,7 +89,7 @@ cp train.tsv missing.tsv
 run sweep sweep.ini --slurm
 expect_stdout "^job [0-9]*: 2 runs" "the rest"
 submitted "the rest"
-for task in 3 4; do
+for task in 1 2; do
   job=${array}_$task log="the sweep/slurm-${array}_$task.out"
   finish 120
   expect_state COMPLETED "the rest: task $task"
