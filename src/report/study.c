@@ -335,8 +335,9 @@ adamix_report_pairs (const adamix_report_study *study, const adamix_report_group
 bool
 adamix_report_is_lower_better (const char *key)
 {
-  static const char *const endings[] = { "loss",   "ece",   "brier",    "seconds",   "runtime",
-                                         "_bytes", "flops", "fraction", "parameters" };
+  static const char *const endings[] = { "loss",     "ece",       "brier", "seconds",
+                                         "runtime",  "_bytes",    "flops", "flops_per_sample",
+                                         "fraction", "parameters" };
   for (size_t i = 0; i < sizeof endings / sizeof *endings; i++) {
     const size_t length = strlen (key), ending = strlen (endings[i]);
     if (length >= ending && strcmp (key + length - ending, endings[i]) == 0) return true;

@@ -114,6 +114,8 @@ expect "the dev curve ends with the runs' own metric" close "$(awk -F'\t' 'NR > 
   "$(column "$results" mean adamix)" 1e-6
 expect "the curve ends with the last steps" [ "$(tail -n 1 "$folder/loss.tsv" | cut -f 1)" = 12 ]
 
+run report "$sweep" --metric eval_flops_per_sample
+expect_stdout "eval_flops_per_sample (lower is better)" "work of a prediction"
 run report "$sweep" --metric eval_loss --baseline adapter
 expect_exit 0 "another metric and baseline"
 expect_stdout "eval_loss (lower is better).*difference to adapter" "another metric and baseline"
