@@ -10,11 +10,13 @@ in the ways that the experiment is about, and then replaces NAME/results/PROFILE
 and started again at any time.
 `quick` makes a few of the runs in a folder of its own, by a seed that no committed run has, and says of each whether it lies
 where those let one expect it; its exit status is 1 where one does not.
-`write` puts what the committed results say of each claim into README.md here.
+`write` makes the tables of ways again, and puts what the committed results say of each claim, and what they took, into
+README.md here.
 --precision is for a processor without bf16 products; the committed runs have them.
 Needs SciPy, and `run` gnuplot.
 """
 import argparse
+import csv
 import importlib.util
 import json
 import math
@@ -37,31 +39,45 @@ KEPT = ["results*.md", "results*.csv", "metrics*.md", "routes*.md", "settings*.m
         "results*.svg", "routes*.svg", "dev*.svg", "loss*.svg"]
 APART = 4  # adapters that are averaged or asked together: as many as AdaMix has experts
 DRAWS = 20  # random routes of a run, each the same for all texts
-QUICK, QUICK_SETTINGS, QUICK_SEED = "main-result", "adamix,adapter,wide", "9"  # what `quick` makes again
+QUICK, QUICK_SETTINGS, QUICK_SEED = "main-result", "adamix,adapter,wide", "20"  # what `quick` makes again
 CERTAIN = 0.99  # of all its comparisons together
-# Of each experiment, named before it was made: what is compared with what, by the names of ways_of.
+
+
+@dataclass(frozen=True)
+class Claim:
+    """One way is better than another, by the names of ways_of, or with `equal` as good: no test of a difference shows that."""
+    experiment: str
+    text: str
+    first: str
+    second: str
+    equal: bool = False
+
+
+# Named before the runs of their experiment were made, but where the text says otherwise.
 CLAIMS = [
-    ("main-result", "AdaMix beats an adapter at its steps", "adamix", "adapter"),
-    ("main-result", "and at its FLOPs", "adamix", "twice"),
-    ("main-result", "and one of rank M R at its FLOPs", "adamix", "wide-twice"),
-    ("main-result", "AdaMix beats an adapter at its steps, 4 times as many", "adamix-long", "adapter-long"),
-    ("main-result", "AdaMix beats full fine-tuning", "adamix", "full"),
-    ("main-result", "AdaMix on LoRA beats LoRA", "adamix-lora", "lora"),
-    ("inference", "merging beats random routes", "adamix", "adamix, mean of random routes"),
-    ("inference", "and the first expert", "adamix", "adamix, first expert"),
-    ("inference", "and is as good as the best of 20 random routes", "adamix", "adamix, best random route"),
-    ("consistency", "consistency helps, at equal FLOPs", "adamix", "no-consistency-two-passes"),
-    ("consistency", "and at equal steps", "adamix", "no-consistency"),
-    ("sharing", "sharing Up helps", "adamix", "share-none"),
-    ("experts", "4 experts beat 1", "adamix", "two-passes"),
-    ("experts", "16 experts beat 4", "experts-16", "adamix"),
-    ("bottleneck", "R = 64 beats R = 8", "rank-64", "rank-8"),
-    ("switch", "random routing beats a learned router", "adamix", "switch"),
-    ("ensemble", "merging is as good as the ensemble of routes", "adamix", "adamix, ensemble:4"),
-    ("ensemble", "and as that of adapters trained apart", "adamix", "4 x adapter, ensemble"),
-    ("ensemble", "and beats their average", "adamix", "4 x adapter, averaged"),
-    ("few-shot", "AdaMix beats an adapter at its steps", "adamix", "adapter"),
-    ("few-shot", "and at its FLOPs", "adamix", "twice"),
+    Claim("main-result", "AdaMix beats an adapter at its steps", "adamix", "adapter"),
+    Claim("main-result", "and at its FLOPs", "adamix", "twice"),
+    Claim("main-result", "and one of rank M R at its FLOPs", "adamix", "wide-twice"),
+    Claim("main-result", "AdaMix beats an adapter at its steps, 4 times as many (named when those of 4 epochs were known)",
+          "adamix-long", "adapter-long"),
+    Claim("main-result", "AdaMix beats full fine-tuning", "adamix", "full"),
+    Claim("main-result", "AdaMix on LoRA beats LoRA", "adamix-lora", "lora"),
+    Claim("inference", "merging beats random routes", "adamix", "adamix, mean of random routes"),
+    Claim("inference", "and the first expert", "adamix", "adamix, first expert"),
+    Claim("inference", "and is as good as the best of 20 random routes (best on the same texts)",
+          "adamix", "adamix, best random route", equal=True),
+    Claim("consistency", "consistency helps, at equal FLOPs", "adamix", "no-consistency-two-passes"),
+    Claim("consistency", "and at equal steps", "adamix", "no-consistency"),
+    Claim("sharing", "sharing Up helps", "adamix", "share-none"),
+    Claim("experts", "4 experts beat 1", "adamix", "two-passes"),
+    Claim("experts", "16 experts beat 4", "experts-16", "adamix"),
+    Claim("bottleneck", "R = 64 beats R = 8", "rank-64", "rank-8"),
+    Claim("switch", "random routing beats a learned router", "adamix", "switch"),
+    Claim("ensemble", "merging is as good as the ensemble of routes", "adamix", "adamix, ensemble:4", equal=True),
+    Claim("ensemble", "and as that of adapters trained apart", "adamix", "4 x adapter, ensemble", equal=True),
+    Claim("ensemble", "and beats their average", "adamix", "4 x adapter, averaged"),
+    Claim("few-shot", "AdaMix beats an adapter at its steps", "adamix", "adapter"),
+    Claim("few-shot", "and at its FLOPs", "adamix", "twice"),
 ]
 
 
@@ -122,15 +138,20 @@ def sweep(args, name, profile, output, *more):
     return [f"{output}/{run['name']}" for run in found["runs"]]
 
 
-def ask(args, adapter, output, profile, inference, seed=0):
+def ask(args, adapter, output, profile, inference, precision, seed=0):
     """Evaluate once, in one or all modes of inference: the rows."""
     path = args.work / output
     if not path.exists():
         path.parent.mkdir(exist_ok=True)
         split = ["--split", "test"] if profile == "banking77" else []
         call(args, "eval", "--model", str(args.model), "--adapter", adapter, "--data", "data", *split, "--inference", inference,
-             "--seed", str(seed), "--output", output, stdout=subprocess.DEVNULL)
+             "--precision", precision, "--seed", str(seed), "--output", output, stdout=subprocess.DEVNULL)
     return json.loads(path.read_text())
+
+
+def precision_of(args, folder):
+    """A run's, in which its results are what they are."""
+    return json.loads((args.work / folder / "run.json").read_text())["config"]["precision"]
 
 
 def seed_of(folder):
@@ -151,12 +172,15 @@ def average_apart(args, output, profile):
         for i in range(0, len(own) - APART + 1, APART):
             group = own[i:i + APART]
             place = f"{output}/apart/{kind}-{seed_of(group[0])}-{seed_of(group[-1])}"
-            if not (args.work / place / "adamix_config.json").exists():
+            made, precision = args.work / place / "adamix_config.json", precision_of(args, group[0])
+            newest = max((args.work / folder / "all_results.json").stat().st_mtime for folder in group)
+            if not made.exists() or made.stat().st_mtime < newest:  # runs may have been made again
+                shutil.rmtree(args.work / place, ignore_errors=True)
                 call(args, "merge", "--run", ",".join(group), "--model", str(args.model), "--data", "data", "--output", place,
                      stdout=subprocess.DEVNULL)
-            together = ask(args, ",".join(group), f"{place}/together.json", profile, "all")
+            together = ask(args, ",".join(group), f"{place}/together.json", profile, "all", precision)
             out.setdefault(f"{APART} x {kind}, averaged", []).append(
-                (group, ask(args, place, f"{place}/averaged.json", profile, "merged")))
+                (group, ask(args, place, f"{place}/averaged.json", profile, "merged", precision)))
             out.setdefault(f"{APART} x {kind}, ensemble", []).append(
                 (group, next(row for row in together if row["inference"].startswith("ensemble"))))
     return out
@@ -181,17 +205,18 @@ def run_experiment(args, name, profile):
     ours = [folder for folder in folders if pathlib.Path(folder).name.startswith(f"{BASELINE},")]
     draws = {}
     for folder in ours:
+        precision = precision_of(args, folder)
         if experiment.routes:
-            ask(args, folder, f"{folder}/inference.json", profile, "all")
+            ask(args, folder, f"{folder}/inference.json", profile, "all", precision)
         if experiment.draws:
-            draws[folder] = [ask(args, folder, f"{folder}/draws/{seed}.json", profile, "ensemble:1", seed)
+            draws[folder] = [ask(args, folder, f"{folder}/draws/{seed}.json", profile, "ensemble:1", precision, seed)
                              for seed in range(1, DRAWS + 1)]
     # Few-shot runs differ in their data too: together they would know more than each.
     apart = {} if name == "few-shot" else average_apart(args, output, profile)
     results = report(args, name, profile, folders)
     ways = ways_of(args, folders, apart, draws)
     (results / "ways.json").write_text(json.dumps(ways, indent=1) + "\n")
-    (results / "ways.md").write_text(ways_table(ways))
+    write_ways(results)
     if draws:
         (results / "draws.md").write_text(draws_table(args, draws))
     committed = HERE / name / "results" / profile
@@ -250,11 +275,11 @@ def ways_of(args, folders, apart, draws):
 
 
 def paired(pairs):
-    """(mean difference, half of its 95 % interval, p)"""
+    """(mean difference, half of its 95 % interval, p); p is NaN where all differences are one, but for rounding"""
     from scipy.stats import ttest_rel
 
-    mean, _, half = runs.interval([a - b for a, b in pairs])
-    return mean, half, ttest_rel(*zip(*pairs)).pvalue if len(pairs) > 1 else math.nan
+    mean, deviation, half = runs.interval([a - b for a, b in pairs])
+    return mean, half, ttest_rel(*zip(*pairs)).pvalue if deviation > 1e-9 * max(map(abs, sum(pairs, ()))) else math.nan
 
 
 def welch(a, b):
@@ -271,14 +296,13 @@ def welch(a, b):
     return difference, t.ppf(0.975, freedom) * sum(errors) ** 0.5, ttest_ind(a, b, equal_var=False).pvalue
 
 
-def compare(cells, ours):
+def compare(first, second):
     """The difference as above, and which test it is."""
-    by_seed = {seed: value for seed, value, *_ in cells if seed is not None}
-    theirs = {seed: value for seed, value, *_ in ours}
-    common = sorted(by_seed.keys() & theirs.keys())
+    one, other = ({seed: value for seed, value, *_ in cells if seed is not None} for cells in (first, second))
+    common = sorted(one.keys() & other.keys())
     if common:
-        return *paired([(by_seed[seed], theirs[seed]) for seed in common]), "paired"
-    return *welch([value for _, value, *_ in cells], list(theirs.values())), "Welch"
+        return *paired([(one[seed], other[seed]) for seed in common]), "paired"
+    return *welch(*([value for _, value, *_ in cells] for cells in (first, second))), "Welch"
 
 
 def holm(p_of):
@@ -290,8 +314,16 @@ def holm(p_of):
     return out
 
 
+def signed(difference):
+    return f"{round(difference, 2) + 0.0:+.2f}"  # no -0.00
+
+
+def p_text(p):
+    return "" if math.isnan(p) else "< 0.001" if p < 0.0005 else f"{p:.3f}"
+
+
 def ways_table(found):
-    """All ways beside AdaMix, with what they cost; p is corrected by Holm over the table."""
+    """All ways beside AdaMix, with what they cost."""
     ours, tests = found[BASELINE], {way: compare(cells, found[BASELINE]) for way, cells in found.items() if way != BASELINE}
     corrected = holm({way: test[2] for way, test in tests.items()})
     rows = []
@@ -301,12 +333,19 @@ def ways_table(found):
         beside = [""] * 5
         if way in tests:
             difference, width, p, name = tests[way]
-            beside = [f"{difference:+.2f}"] + ([""] * 4 if math.isnan(p) else [f"± {width:.2f}", name, f"{p:.3f}", f"{corrected[way]:.3f}"])
+            beside = [f"{signed(difference)}", "" if math.isnan(width) else f"± {width:.2f}", "" if math.isnan(p) else name, p_text(p),
+                      p_text(corrected.get(way, math.nan))]
         flops = statistics.fmean(flops for *_, flops, _ in cells)
         rows.append([way, str(len(cells)), f"{mean:.2f}", *spread, *beside, f"{flops / statistics.fmean(f for *_, f, _ in ours):.2f}",
                      str(cells[0][3])])
     head = ["way", "n", "mean", "sd", "95 %", f"less {BASELINE}", "95 %", "test", "p", "p (Holm)", "FLOP of training", "passes"]
-    return runs.table(head, rows)
+    return runs.table(head, rows) + (
+        f"Points. A paired difference is over the seeds that a way has in common with {BASELINE}, which may be fewer than n; Welch's test "
+        f"compares groups of {APART} runs. p (Holm) is corrected over this table. FLOP of training: {BASELINE}'s are 1.\n")
+
+
+def write_ways(results):
+    (results / "ways.md").write_text(ways_table(json.loads((results / "ways.json").read_text())))
 
 
 def draws_table(args, draws):
@@ -325,29 +364,53 @@ def draws_table(args, draws):
 # ---- what it says of the claims ----------------------------------------------------------------------------------------------
 
 
-def write_verdict(_):
-    """The differences of CLAIMS, in points; p is corrected by Holm over all of them."""
+def write_verdict():
+    """The differences of CLAIMS, in points; p is corrected by Holm over all that are tested."""
     tests = {}
-    for name, _, first, second in CLAIMS:
-        for profile in EXPERIMENTS[name].profiles:
-            path = HERE / name / "results" / profile / "ways.json"
+    for claim in CLAIMS:
+        for profile in EXPERIMENTS[claim.experiment].profiles:
+            path = HERE / claim.experiment / "results" / profile / "ways.json"
             ways = json.loads(path.read_text()) if path.exists() else {}
-            if first in ways and second in ways:
-                tests[name, first, second, profile] = compare(ways[first], ways[second])
-    corrected = holm({key: test[2] for key, test in tests.items()})
+            if claim.first in ways and claim.second in ways:
+                tests[claim, profile] = compare(ways[claim.first], ways[claim.second])
+    corrected = holm({(claim, profile): test[2] for (claim, profile), test in tests.items() if not claim.equal})
     rows = []
-    for name, claim, first, second in CLAIMS:
+    for claim in CLAIMS:
         cells = []
         for profile in PROFILES:
-            key = name, first, second, profile
-            if key not in tests:
-                cells.append("")
-                continue
-            difference, half, _, _ = tests[key]
-            told = [f"{difference:+.2f}"] + [f"± {half:.2f}"] * (not math.isnan(half)) + [f"(p {corrected[key]:.3f})"] * (key in corrected)
+            difference, half, *_ = tests.get((claim, profile), (math.nan, math.nan))
+            p = p_text(corrected.get((claim, profile), math.nan))
+            told = [f"{signed(difference)}"] * (not math.isnan(difference)) + [f"± {half:.2f}"] * (not math.isnan(half)) + [f"(p {p})"] * (p != "")
             cells.append(" ".join(told))
-        rows.append([f"[{name}]({name}/README.md)", claim, f"{first} less {second}", *cells])
+        rows.append([f"[{claim.experiment}]({claim.experiment}/README.md)", claim.text, f"{claim.first} less {claim.second}", *cells])
     runs.put(HERE / "README.md", "reproduce.py", runs.table(["experiment", "claim", "difference", *PROFILES], rows))
+
+
+def write_costs():
+    """What the runs of each experiment took, by the committed tables."""
+    rows, made, total = [], set(), 0.0
+    for name, experiment in EXPERIMENTS.items():
+        for profile in experiment.profiles:
+            path = HERE / name / "results" / profile / "runs.csv"
+            if not path.exists():
+                continue
+            with open(path, encoding="utf-8", newline="") as file:
+                seconds = {(folder_of(name, profile), row["run"]): float(row["training, s"]) for row in csv.DictReader(file)}
+            new = {run: took for run, took in seconds.items() if run not in made}
+            made |= seconds.keys()
+            total += sum(new.values())
+            rows.append([name, profile, str(len(seconds)), f"{sum(seconds.values()) / 120:.0f} min", str(len(new)),
+                         f"{sum(new.values()) / 120:.0f} min"])
+    head = ["experiment", "task", "runs", "on 2 cores", "that no other made before", "on 2 cores"]
+    runs.put(HERE / "README.md", "reproduce.py costs", runs.table(head, rows) +
+             f"Training, with its evaluations, one run on each of two cores: {total / 7200:.1f} hours of 2 cores in all.\n")
+
+
+def write(_):
+    for path in HERE.glob("*/results/*/ways.json"):
+        write_ways(path.parent)
+    write_verdict()
+    write_costs()
 
 
 # ---- some of it again ------------------------------------------------------------------------------------------------------
@@ -370,6 +433,9 @@ def run_quick(args):
     shutil.rmtree(args.work / "runs" / "quick", ignore_errors=True)  # another adamix may have made them
     settings, profiles = QUICK_SETTINGS.split(","), EXPERIMENTS[QUICK].profiles
     total, good = len(settings) * len(profiles), 0
+    missing = [profile for profile in profiles if not (HERE / QUICK / "results" / profile).exists()]
+    if missing:
+        sys.exit(f"there are no results of {QUICK} on {', '.join(missing)} to compare with: reproduce.py run makes them")
     for profile in profiles:
         ways = json.loads((HERE / QUICK / "results" / profile / "ways.json").read_text())
         allowed = expected({setting: ways[setting] for setting in settings}, total)
@@ -408,7 +474,7 @@ def main():
         command.add_argument("--jobs", type=int, default=len(os.sched_getaffinity(0)))
         command.add_argument("--precision")
         command.set_defaults(do=do)
-    commands.add_parser("write").set_defaults(do=write_verdict)
+    commands.add_parser("write").set_defaults(do=write)
     run.add_argument("--experiments", type=runs.some(list(EXPERIMENTS)), default=list(EXPERIMENTS))
     run.add_argument("--profiles", type=runs.some(PROFILES), default=PROFILES)
     args = parser.parse_args()
