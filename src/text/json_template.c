@@ -34,6 +34,8 @@ static adamix_err
 load_pattern (const processor *p, const char *which, adamix_template *out)
 {
   const json_t *list = json_object_get (p->section, which), *part;
+  const int pair = strcmp (which, "pair") == 0;
+  int sequences[2] = { 0 }; /* how often A and B stand in it */
   size_t i;
   if (!json_is_array (list)) return adamix_json_malformed (p->l, "a template of the post-processor is not a list");
   out->count = 0;
@@ -46,10 +48,16 @@ load_pattern (const processor *p, const char *which, adamix_template *out)
     if (!given) return adamix_json_malformed (p->l, "a template has a part that is neither a token nor a sequence");
     ADAMIX_RETURN_IF (adamix_json_string (given, p->l->path, "id", true, &id));
     ADAMIX_RETURN_IF (adamix_json_integer (given, p->l->path, "type_id", true, 0, INT32_MAX, &type));
-    adamix_slot slot = { strcmp (id, "B") == 0 ? ADAMIX_SLOT_B : ADAMIX_SLOT_A, 0, (int32_t) type };
+    const bool b = strcmp (id, "B") == 0;
+    adamix_slot slot = { b ? ADAMIX_SLOT_B : ADAMIX_SLOT_A, 0, (int32_t) type };
     ADAMIX_RETURN_IF (special ? load_special (p, id, (int32_t) type, out) : adamix_template_add (out, slot));
+    if (!special) sequences[b]++;
   }
-  return ADAMIX_OK;
+  if (sequences[0] == 1 && sequences[1] == pair) return ADAMIX_OK;
+  return adamix_err_set (
+      ADAMIX_EUNSUPPORTED,
+      "%s: the post_processor's template \"%s\" has sequence A %d and B %d times; only %s is supported", p->l->path,
+      which, sequences[0], sequences[1], pair ? "each of them once" : "A once");
 }
 
 static adamix_err

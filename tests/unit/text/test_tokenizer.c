@@ -137,6 +137,9 @@ static const struct {
 #define MODEL "{\"model\": {\"type\": \"WordPiece\", \"vocab\": {\"[UNK]\": 0}}"
   { MODEL "}", ADAMIX_EUNSUPPORTED, "pre_tokenizer is absent" },
   { MODEL ", \"pre_tokenizer\": {\"type\": \"Whitespace\"}}", ADAMIX_EUNSUPPORTED, "pre_tokenizer is Whitespace" },
+/* Parts of a template. */
+#define A     "{\"Sequence\": {\"id\": \"A\", \"type_id\": 0}}"
+#define B     "{\"Sequence\": {\"id\": \"B\", \"type_id\": 1}}"
 #define SPLIT MODEL ", \"pre_tokenizer\": {\"type\": \"BertPreTokenizer\"}"
   { SPLIT ", \"normalizer\": {\"type\": \"NFKC\"}}", ADAMIX_EUNSUPPORTED, "normalizer is NFKC" },
   { SPLIT ", \"normalizer\": 3}", ADAMIX_EFORMAT, "not an object" },
@@ -158,6 +161,16 @@ static const struct {
   { SPLIT ", \"post_processor\": {\"type\": \"TemplateProcessing\", \"single\": [{\"SpecialToken\": {\"id\": \"x\", "
           "\"type_id\": 0}}]}}",
     ADAMIX_EFORMAT, "ids" },
+  { SPLIT ", \"post_processor\": {\"type\": \"TemplateProcessing\", \"single\": [" A ", " A "], \"pair\": [" A ", " B
+          "]}}",
+    ADAMIX_EUNSUPPORTED, "\"single\" has sequence A 2 and B 0 times" },
+  { SPLIT ", \"post_processor\": {\"type\": \"TemplateProcessing\", \"single\": [" A "], \"pair\": [" B "]}}",
+    ADAMIX_EUNSUPPORTED, "\"pair\" has sequence A 0 and B 1 times" },
+  { SPLIT ", \"post_processor\": {\"type\": \"TemplateProcessing\", \"single\": [" A "], \"pair\": [" A ", " B ", " B
+          "]}}",
+    ADAMIX_EUNSUPPORTED, "\"pair\" has sequence A 1 and B 2 times" },
+  { SPLIT ", \"post_processor\": {\"type\": \"TemplateProcessing\", \"single\": [" B "], \"pair\": [" A ", " B "]}}",
+    ADAMIX_EUNSUPPORTED, "\"single\" has sequence A 0 and B 1 times" },
 };
 
 Test (tokenizer, other_tokenizers_are_refused_by_name)
