@@ -291,6 +291,10 @@ backward (adamix_insertion *insertion, const adamix_site *site, adamix_view x, a
   if (self->route.gating) {
     ADAMIX_RETURN_IF (adamix_gate_backward (&call, x, dy, dx, &flops));
   } else {
+    /* One expert of a bank with routers, which keeps nothing. */
+    if (!self->kept)
+      ADAMIX_RETURN_IF (self->kind->forward (&call, x, (adamix_view){ 0 },
+                                             adamix_view_of (self->gate.delta, x.rows, self->bank->shape.hidden)));
     ADAMIX_RETURN_IF (self->kind->backward (&call, x, dy, dx));
     tally (self, &call);
   }

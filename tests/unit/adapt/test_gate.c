@@ -387,3 +387,38 @@ Test (gate, without_a_capacity_all_are_served)
   cr_expect_eq (*expert_at (ADAMIX_UP, 3)->weight->touched, 0.0f);
   cr_expect_eq (*router->touched, 1.0f, "its probability has a gradient all the same");
 }
+
+/* One expert for all rows, whatever the routers say; the other layer is used in between. */
+static void
+serve_by_one (const adamix_bank_shape *of)
+{
+  static float dx1[ROWS * H];
+  open_gate (of, ADAMIX_GATING_SWITCH, NULL);
+  adamix_route_policy_find ("fixed")->fill (fixture.bank, &(adamix_route_context){ .passes = PASSES, .tokens = TOKENS },
+                                            adamix_inserted_bank_route (inserted));
+  const adamix_param *down = expert_at (ADAMIX_DOWN, 0)->weight, *up = expert_at (ADAMIX_UP, 0)->weight;
+  forward ();
+  backward ();
+  memcpy (dx1, dx, sizeof dx);
+  const float of_down = down->grad[7], of_up = up->grad[7];
+  adamix_params_zero_grads (&fixture.shared);
+  adamix_params_zero_grads (&fixture.experts);
+  forward ();
+  adamix_site other = site;
+  other.layer = 0;
+  must (insertion->forward (insertion, &other, whole (y), whole (y)));
+  backward ();
+  cr_expect (memcmp (dx, dx1, sizeof dx) == 0);
+  cr_expect_eq (down->grad[7], of_down);
+  cr_expect_eq (up->grad[7], of_up);
+}
+
+Test (gate, one_expert_of_many_layers)
+{
+  serve_by_one (&bottleneck);
+}
+
+Test (gate, one_expert_of_many_layers_of_lora)
+{
+  serve_by_one (&lora);
+}
