@@ -80,7 +80,7 @@ bench_parse (adamix_options **options, const bench_table *table, int argc, char 
   ADAMIX_RETURN_IF (driver_parse (options, table->row, table->rows, argc, argv, workload));
   ADAMIX_RETURN_IF (check_sources (workload));
   if (!workload->shape && !workload->train.model) workload->shape = "minilm";
-  return driver_train_check (&workload->train);
+  return driver_train_check (&workload->train, *options);
 }
 
 /* ---- a model and examples -------------------------------------------------------------------------------------------------- */

@@ -65,7 +65,7 @@ void driver_train_rows (adamix_option *out, const char *const *names, int count,
 adamix_err driver_train_defaults (adamix_train_config *out);
 /* The checks of `adamix train`, but for what it needs and such a command does not: a folder for the run, a model and data.
  * Errors: EUSAGE. */
-adamix_err driver_train_check (adamix_train_config *config);
+adamix_err driver_train_check (adamix_train_config *config, const adamix_options *options);
 
 /* What a training has in memory, for `adamix inspect`: fill an object, or print the table of it. */
 adamix_err driver_plan_memory (const adamix_train_args *args, int ranks, json_t **out);

@@ -70,6 +70,7 @@ driver_encode (const driver_command *self, int argc, char **argv)
   int64_t number = 1;
   for (ssize_t n; (n = ADAMIX_FAULT (stream_read) ? -1 : getline (&line, &capacity, stdin)) >= 0; number++) {
     if (n > 0 && line[n - 1] == '\n') n--;
+    if (n > 0 && line[n - 1] == '\r') n--;
     ADAMIX_TRY (encode_line (tokenizer, line, (size_t) n, number, config.max_length, &encoding));
     print_ids (&encoding);
   }

@@ -85,6 +85,10 @@ check_module (const evaluator *e, const eval_config *c)
     return adamix_err_set (ADAMIX_EUSAGE, "--uncertainty: the module in %s has no experts", c->adapter);
   if (c->uncertainty && e->config[EVAL_MERGED].type == ADAMIX_TASK_REGRESSION)
     return adamix_err_set (ADAMIX_EUSAGE, "--uncertainty is about probabilities, which a regression has not");
+  if (c->diversity && e->config[EVAL_EXPERTS].shape.gating)
+    return adamix_err_set (ADAMIX_EUSAGE,
+                           "--diversity compares experts with the one module they become; those in %s have a router",
+                           c->adapter);
   if (c->diversity && eval_experts (e) < 2)
     return adamix_err_set (ADAMIX_EUSAGE, "--diversity: the module in %s has %lld experts; two are needed", c->adapter,
                            (long long) eval_experts (e));

@@ -43,8 +43,8 @@ read_foreign (const evaluator *e, const eval_config *c, adamix_dataset *out)
   if (!c->ood_file && !c->ood_task) return ADAMIX_OK;
   ADAMIX_TRY (choose_foreign (c, &task, &path));
   if (!path || strcmp (path, e->dataset.path) == 0)
-    ADAMIX_TRY (adamix_err_set (ADAMIX_EUSAGE, "--ood-task %s: %s has no other file than the one evaluated",
-                                c->ood_task, c->data));
+    ADAMIX_TRY (adamix_err_set (ADAMIX_EUSAGE, "--ood-%s %s: there is no other file than the one evaluated",
+                                c->ood_file ? "file" : "task", c->ood_file ? c->ood_file : c->ood_task));
   ADAMIX_TRY (adamix_dataset_read (out, &task, path, e->tokenizer, e->config[EVAL_MERGED].max_length, 0, &none));
 done:
   adamix_labels_destroy (&none);

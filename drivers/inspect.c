@@ -354,7 +354,7 @@ plan_memory (inspect_config *config, const adamix_options *options, const char *
   adamix_train_config *c = &config->train;
   const int ranks = (int) config->ranks, cores = session->cores / ranks;
   c->model = path;
-  ADAMIX_RETURN_IF (driver_train_check (c));
+  ADAMIX_RETURN_IF (driver_train_check (c, options));
   const adamix_train_args args = { .config = c,
                                    .options = options,
                                    .log = driver_session_log (session),

@@ -347,9 +347,17 @@ format_answer (answer *answer, const adamix_adapter_config *adapter, const float
   return set ? json_dumps (answer->json, JSON_REAL_PRECISION (DIGITS)) : NULL;
 }
 
+/* The answer to line i of the text at hand. */
 static adamix_err
-write_answer (predictor *p, const char *text)
+write_answer (predictor *p, int64_t i)
 {
+  const char *text = p->text[i];
+  const int64_t outputs = adamix_adapter_outputs (&p->adapter);
+  for (int64_t k = 0; !text && k < outputs; k++)
+    if (!isfinite (p->z[i * outputs + k]))
+      return adamix_err_set (ADAMIX_ENUMERIC,
+                             "%s, line %lld: the answer is not a number or infinite; is the module sound?", p->source,
+                             (long long) (p->number + i) + 1);
   if (!text) return adamix_err_set (ADAMIX_ENOMEM, "no memory for an answer");
   if (!ADAMIX_FAULT (stream_write) && fputs (text, p->output) != EOF && fputc ('\n', p->output) != EOF)
     return ADAMIX_OK;
@@ -365,7 +373,7 @@ write_answers (predictor *p)
 #pragma omp parallel for schedule(static) num_threads(p->compute.threads)
   for (int64_t i = 0; i < p->ready; i++)
     p->text[i] = format_answer (&p->answer[omp_get_thread_num ()], &p->adapter, p->z + i * outputs);
-  for (int64_t i = 0; i < p->ready && !err; i++) err = write_answer (p, p->text[i]);
+  for (int64_t i = 0; i < p->ready && !err; i++) err = write_answer (p, i);
   for (int64_t i = 0; i < p->ready; i++) free (p->text[i]);
   return err;
 }

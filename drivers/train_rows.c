@@ -37,9 +37,10 @@ driver_train_defaults (adamix_train_config *out)
   return err;
 }
 
-/* Options as they are without a command line; what is not needed gets a name that is never opened. */
+/* Options as they are without a command line, but for --share, whose default is the method's; what is not needed gets a name
+ * that is never opened. */
 adamix_err
-driver_train_check (adamix_train_config *c)
+driver_train_check (adamix_train_config *c, const adamix_options *options)
 {
   adamix_err err = ADAMIX_OK;
   int count;
@@ -53,6 +54,7 @@ driver_train_check (adamix_train_config *c)
   ADAMIX_TRY (adamix_train_config_check (c, defaults));
   c->model = given.model;
   c->train_file = given.train_file;
+  if (adamix_options_source (options, "share") != ADAMIX_SOURCE_DEFAULT) c->share = given.share;
 done:
   adamix_options_destroy (defaults);
   return err;

@@ -187,6 +187,8 @@ read_labels (const json_t *task, const char *where, adamix_labels *labels)
   for (size_t i = 0; i < json_array_size (list); i++) {
     const char *text = json_string_value (json_array_get (list, i));
     if (!text) return adamix_err_set (ADAMIX_EFORMAT, "%s: label %zu is not a string", where, i);
+    if (adamix_labels_find (labels, text) >= 0)
+      return adamix_err_set (ADAMIX_EFORMAT, "%s: label '%s' stands twice", where, text);
     ADAMIX_RETURN_IF (adamix_format (&labels->name[i], "%s", text));
     labels->count++;
   }

@@ -73,5 +73,9 @@ run train "${common[@]}" --method adapter --output "$scratch/one"
 run "${evaluation[@]}" --adapter "$scratch/one" --diversity
 expect_exit 2 "a single module"
 expect_stderr "1 experts; two are needed" "a single module"
+run train "${common[@]}" --max-steps 2 --experts 2 --route switch --output "$scratch/switch"
+run "${evaluation[@]}" --adapter "$scratch/switch" --diversity
+expect_exit 2 "experts with a router"
+expect_stderr "those in $scratch/switch have a router" "experts with a router"
 
 done_testing

@@ -47,6 +47,10 @@ expect_planned "--reproducible --select best" "$scratch/more/all_results.json"
 # ---- what a merge reads ----
 # part NAME - of the rank in the plan.
 part () { field "$scratch/plan.json" "$1"; }
+plan 1 "$tiny" "${data[@]}" "${steps[@]}" --share none
+unshared=$(part parameter_bytes)
+plan 1 "$tiny" "${data[@]}" "${steps[@]}" --share up
+expect "what is shared takes less memory" [ "$unshared" -gt "$(part parameter_bytes)" ]
 plan 1 "$tiny" "${data[@]}" "${steps[@]}"
 average=$(part parameter_bytes) gathered=$(part gathered_bytes) evaluation=$(part evaluation_bytes)
 plan 1 "$tiny" "${data[@]}" "${steps[@]}" --merge fisher --merge-samples 40 --ema 0.9

@@ -34,13 +34,13 @@ status=0
 expect_exit 1 "encode of what cannot be read"
 expect_stderr "cannot read standard input" "encode of what cannot be read"
 
-# Byte-level BPE: as RoBERTa's from its files, as GPT-2's where config.json says so.
+# Byte-level BPE: as RoBERTa's from its files, as GPT-2's where config.json says so.  The lines end as on Windows.
 mkdir "$scratch/bpe"
-printf '%s' '{"<s>": 0, "</s>": 1, "a": 2, "b": 3, "\u0120": 4, "\u0120a": 5, "ab": 6}' > "$scratch/bpe/vocab.json"
+printf '%s' '{"<s>": 0, "</s>": 1, "a": 2, "b": 3, "\u0120": 4, "\u0120a": 5, "ab": 6, "\u010d": 7}' > "$scratch/bpe/vocab.json"
 printf '#version: 0.2\n\304\240 a\na b\n' > "$scratch/bpe/merges.txt"
 expect_bpe () {
   status=0
-  printf 'ab a\tba\n' | "$ADAMIX" encode --model "$scratch/bpe" > "$scratch/out" 2> "$scratch/err" || status=$?
+  printf 'ab a\tba\r\n' | "$ADAMIX" encode --model "$scratch/bpe" > "$scratch/out" 2> "$scratch/err" || status=$?
   expect_exit 0 "$1"
   expect "$1" cmp "$scratch/out" <(echo "$2")
 }
@@ -72,6 +72,12 @@ expect_exit 0 "train"
 run predict --model "$tiny" --adapter "$scratch/run" --input "$scratch/broken"
 expect_exit 1 "predict of invalid UTF-8"
 expect_stderr "broken.*line 2" "predict of invalid UTF-8"
+cp -r "$scratch/run" "$scratch/twins"
+sed -i 's/"cat"/"none"/' "$scratch/twins/merged/adamix_config.json"
+run predict --model "$tiny" --adapter "$scratch/twins" --input "$scratch/broken"
+expect_exit 1 "two labels of one name"
+expect_stderr "adamix_config.json: label 'none' stands twice" "two labels of one name"
+run predict --model "$tiny" --adapter "$scratch/run" --input "$scratch/broken"
 expect "predict of invalid UTF-8: the line before is answered" [ "$(wc -l < "$scratch/out")" -eq 1 ]
 echo kept > "$scratch/kept"
 run predict --model "$tiny" --adapter "$scratch/run" --input "$scratch/broken" --output "$scratch/kept"
