@@ -239,8 +239,8 @@ place_jobs (const linear_job *job, int64_t jobs, char *at)
   return ADAMIX_OK;
 }
 
-/* Every rank of the node packs its share, on all its threads; one that shares nothing packs all.  A failure is met again in
- * the calling thread, to which its message belongs. */
+/* Every rank of the node packs its share, on all its threads; one that shares nothing packs all.  From the first failure on
+ * they are packed again in the calling thread, to which its message belongs. */
 static adamix_err
 pack_jobs (const adamix_model *model, const linear_job *job, int64_t jobs)
 {
@@ -254,7 +254,9 @@ pack_jobs (const adamix_model *model, const linear_job *job, int64_t jobs)
       failed = i < failed ? i : failed;
     release_source (model, &job[i].source);
   }
-  return failed < jobs ? adamix_linear_repack (*job[failed].linear, &job[failed].source) : ADAMIX_OK;
+  for (int64_t i = failed; i < jobs; ++i)
+    if (i % ranks == mine) ADAMIX_RETURN_IF (adamix_linear_repack (*job[i].linear, &job[i].source));
+  return ADAMIX_OK;
 }
 
 bool
