@@ -280,15 +280,18 @@ done:
   return err;
 }
 
-/* Remove what is older than the `keep` newest checkpoints. */
+/* Keep the newest ones up to `written`.  What lies beyond it a run has left that went on from an earlier step. */
 static adamix_err
-prune (const char *run, int64_t keep)
+prune (const char *run, int64_t written, int64_t keep)
 {
   adamix_err err = ADAMIX_OK;
   int64_t count, *step = NULL;
   char *path = NULL;
   ADAMIX_TRY (list_steps (run, &step, &count));
-  for (int64_t i = keep; i < count; i++) {
+  int64_t first = 0;
+  while (first < count && step[first] > written) first++;
+  for (int64_t i = 0; i < count; i++) {
+    if (i >= first && i < first + keep) continue;
     free (path);
     path = NULL;
     ADAMIX_TRY (folder_of (&path, run, step[i]));
@@ -319,7 +322,7 @@ adamix_checkpoint_write (const char *run, const adamix_snapshot *snapshot, const
   ADAMIX_TRY (adamix_directory_remove (folder));
   if (ADAMIX_FAULT (file_rename) || rename (temporary, folder) != 0)
     ADAMIX_TRY (adamix_err_set (ADAMIX_EIO, "cannot rename %s to %s: %s", temporary, folder, strerror (errno)));
-  ADAMIX_TRY (prune (run, keep));
+  ADAMIX_TRY (prune (run, snapshot->step, keep));
 done:
   if (err && temporary) {
     /* The first failure is what the user must read, not that of the clean-up. */

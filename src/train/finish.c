@@ -189,7 +189,7 @@ adamix_run_finish (adamix_run *run, adamix_train_results *r)
   ADAMIX_RETURN_IF (adamix_run_gather_values (run));
   ADAMIX_RETURN_IF (adamix_run_gather_flops (run));
   const bool best = s->best && s->best_step > 0;
-  if (best) ADAMIX_RETURN_IF (take_best (run));
+  if (best) ADAMIX_RETURN_IF (adamix_comm_agree (world, take_best (run)));
   r->steps = s->step;
   r->best_step = best ? s->best_step : s->step;
   ADAMIX_RETURN_IF (adamix_run_merge (run));

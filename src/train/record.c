@@ -393,26 +393,27 @@ done:
 
 #define WRITE_TEST ".write-test"
 
-/* What a run leaves in its folder, for --force. */
-static const char *const run_folders[] = { FOLDER_CHECKPOINTS, FOLDER_EXPERTS, FOLDER_MERGED };
-static const char *const run_files[] = { FILE_RESULTS, FILE_RUN_RECORD, FILE_METRICS };
+/* What a run leaves in its folder, in the order in which --force removes it.  The mark of a finished run goes first and the
+ * record last: what is left by a crash midway is an unfinished run, which the next --force removes. */
+static const struct {
+  const char *name;
+  bool folder;
+} leavings[] = { { FILE_RESULTS, false },   { FOLDER_CHECKPOINTS, true }, { FOLDER_EXPERTS, true },
+                 { FOLDER_MERGED, true },   { FOLDER_TENSORBOARD, true }, { FILE_METRICS, false },
+                 { FILE_RUN_RECORD, false } };
+#define LEAVINGS (sizeof leavings / sizeof *leavings)
 
-/* The mark of a finished run goes first: what is left by a crash midway is an unfinished one. */
 static adamix_err
 remove_run (const char *run)
 {
   adamix_err err = ADAMIX_OK;
   char *path = NULL;
-  for (size_t i = 0; i < sizeof run_files / sizeof *run_files; i++) {
-    ADAMIX_TRY (adamix_path_join (&path, run, run_files[i]));
-    if (unlink (path) != 0 && errno != ENOENT)
+  for (size_t i = 0; i < LEAVINGS; i++) {
+    ADAMIX_TRY (adamix_path_join (&path, run, leavings[i].name));
+    if (leavings[i].folder)
+      ADAMIX_TRY (adamix_directory_remove (path));
+    else if (unlink (path) != 0 && errno != ENOENT)
       ADAMIX_TRY (adamix_err_set (ADAMIX_EIO, "--force: cannot remove %s: %s", path, strerror (errno)));
-    free (path);
-    path = NULL;
-  }
-  for (size_t i = 0; i < sizeof run_folders / sizeof *run_folders; i++) {
-    ADAMIX_TRY (adamix_path_join (&path, run, run_folders[i]));
-    ADAMIX_TRY (adamix_directory_remove (path));
     free (path);
     path = NULL;
   }
@@ -438,8 +439,8 @@ static bool
 is_of_run (const char *name)
 {
   bool found = strncmp (name, WRITE_TEST, strlen (WRITE_TEST)) == 0;
-  for (size_t i = 0; i < sizeof run_files / sizeof *run_files && !found; i++)
-    found = strncmp (name, run_files[i], strlen (run_files[i])) == 0;
+  for (size_t i = 0; i < LEAVINGS && !found; i++)
+    found = !leavings[i].folder && strncmp (name, leavings[i].name, strlen (leavings[i].name)) == 0;
   return found;
 }
 
@@ -518,8 +519,8 @@ adamix_run_folder_prepare (const adamix_train_config *config, bool *finished, in
   }
   if (config->force && (had_results || started)) ADAMIX_TRY (remove_run (run));
   ADAMIX_TRY (remove_temporaries (run, ""));
-  for (size_t i = 0; i < sizeof run_folders / sizeof *run_folders; i++)
-    ADAMIX_TRY (remove_temporaries (run, run_folders[i]));
+  for (size_t i = 0; i < LEAVINGS; i++)
+    if (leavings[i].folder) ADAMIX_TRY (remove_temporaries (run, leavings[i].name));
 done:
   free (guard);
   free (results);

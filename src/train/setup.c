@@ -167,6 +167,7 @@ adamix_run_fixed (adamix_run *run, const json_t **out)
     const char *option, *hash;
   } contents[] = { { "model", hash },
                    { run->config->task ? "data" : "train-file", run->data[ADAMIX_SPLIT_TRAIN].hash.hex },
+                   { "dev-file", run->config->select == 1 ? run->data[ADAMIX_SPLIT_DEV].hash.hex : "" },
                    { "order-file", run->plan.prescribed.hash.hex },
                    { "routes-file", run->routes.hash.hex } };
   run->fixed = adamix_record_fixed_options (run->args->options);

@@ -162,7 +162,7 @@ adamix_run_step (adamix_run *run, int64_t step, adamix_step_result *out)
   adamix_optimizer_update (&run->experts_optimizer, out->lr, factor);
   adamix_optimizer_average (&run->shared_optimizer, run->config->ema, step + 1);
   adamix_optimizer_average (&run->experts_optimizer, run->config->ema, step + 1);
-  if (adamix_run_backbone_trains (run)) ADAMIX_RETURN_IF (adamix_model_repack (run->model));
+  if (adamix_run_backbone_trains (run) && !run->deferred) run->deferred = adamix_model_repack (run->model);
   out->seconds = adamix_clock () - start;
   run->step_seconds += out->seconds;
   run->flops += adamix_profile_flops (run->compute.profile) - flops;

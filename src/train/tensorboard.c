@@ -4,8 +4,6 @@
 #include <string.h>
 #include <time.h>
 
-#define FOLDER_EVENTS "tensorboard"
-
 /* What has a number under its name, or a list of numbers, becomes "train/NAME", "train/NAME/0", ..., of an evaluation
  * "eval/NAME". */
 typedef struct scalars {
@@ -87,7 +85,7 @@ adamix_tensorboard_open (adamix_events **out, const char *run, FILE *metrics)
 {
   adamix_err err = ADAMIX_OK;
   char *folder = NULL;
-  ADAMIX_TRY (adamix_path_join (&folder, run, FOLDER_EVENTS));
+  ADAMIX_TRY (adamix_path_join (&folder, run, FOLDER_TENSORBOARD));
   ADAMIX_TRY (adamix_events_open (out, folder));
   ADAMIX_TRY (write_kept (*out, metrics));
 done:

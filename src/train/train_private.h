@@ -13,6 +13,7 @@
 #define FILE_METRICS        "metrics.jsonl"
 #define FILE_RESULTS        "all_results.json"
 #define FOLDER_CHECKPOINTS  "checkpoints"
+#define FOLDER_TENSORBOARD  "tensorboard"
 #define FOLDER_EXPERTS      "experts"
 #define FOLDER_MERGED       "merged"
 #define FILE_ADAPTER        "adapter.safetensors"

@@ -76,6 +76,46 @@ for file in "${left[@]}"; do expect_no_file "$scratch/cut/$file"; done
 for file in "${others[@]}"; do expect_file "$scratch/cut/$file"; done
 rm -r "$scratch/cut"
 
+# A run that goes on ahead of a damaged checkpoint leaves that behind it: what it writes now is what there is.
+interrupt "$scratch/cut"
+flip "$scratch/cut/checkpoints/step-8/experts.safetensors" 3000
+run train "${common[@]}" --output "$scratch/cut" --resume --save-every 2 --keep 1
+expect_exit 0 "one checkpoint is kept"
+expect "one checkpoint is kept" [ "$(ls "$scratch/cut/checkpoints")" = step-12 ]
+interrupt "$scratch/left"
+mv "$scratch/left/checkpoints/step-8" "$scratch/left/checkpoints/step-50"
+flip "$scratch/left/checkpoints/step-50/experts.safetensors" 3000
+run train "${common[@]}" --output "$scratch/left" --resume --keep 1
+expect_exit 0 "a checkpoint of another time"
+expect "a checkpoint of another time is not kept in the place of the run's own" [ "$(ls "$scratch/left/checkpoints")" = step-12 ]
+rm -r "$scratch/cut" "$scratch/left"
+
+# The best step is chosen by the same texts.
+interrupt "$scratch/cut"
+head -n 30 "$scratch/dev.tsv" > "$scratch/shorter.tsv"
+for file in "" "$scratch/shorter.tsv"; do
+  run train "${common[@]}" --output "$scratch/cut" --resume --dev-file "$file"
+  expect_exit 2 "--select best by another dev file: '$file'"
+  expect_stderr "\-\-resume: --dev-file is not what" "--select best by another dev file: '$file'"
+done
+rm -r "$scratch/cut"
+
+# --force removes the record last: where it does not come to its end, the next one begins anew.
+interrupt "$scratch/cut"
+mkdir "$scratch/cut/tensorboard"
+touch "$scratch/cut/merged"
+run train "${common[@]}" --output "$scratch/cut" --force --max-steps 2 --save-every never
+expect_exit 1 "--force meets what it cannot remove"
+expect_no_file "$scratch/cut/checkpoints"
+expect_file "$scratch/cut/run.json"
+rm "$scratch/cut/merged"
+cp -r "$scratch/whole/checkpoints" "$scratch/cut"
+run train "${common[@]}" --output "$scratch/cut" --force --max-steps 2 --save-every never
+expect_exit 0 "--force"
+expect_no_file "$scratch/cut/checkpoints/step-8"
+expect_no_file "$scratch/cut/tensorboard"
+rm -r "$scratch/cut"
+
 interrupt "$scratch/cut"
 for step in 4 8; do flip "$scratch/cut/checkpoints/step-$step/experts.safetensors" 3000; done
 run inspect "$scratch/cut" --json
