@@ -98,16 +98,15 @@ take_point (adamix_sweep_run *run, const setting *s, const grid_point *point)
   return run->varied ? ADAMIX_OK : adamix_err_set (ADAMIX_ENOMEM, "no memory for the settings of a run");
 }
 
-#define SEED_MARK "{seed}"
-
 /* "splits/16-{seed}" is a file or folder of each seed. */
 static adamix_err
 fill_mark (adamix_options *options, const char *option, const char *seed)
 {
-  const char *value = adamix_options_value (options, option), *mark = value ? strstr (value, SEED_MARK) : NULL;
+  const char *value = adamix_options_value (options, option), *mark = value ? strstr (value, SWEEP_SEED_MARK) : NULL;
   char *filled;
   if (!mark) return ADAMIX_OK;
-  ADAMIX_RETURN_IF (adamix_format (&filled, "%.*s%s%s", (int) (mark - value), value, seed, mark + strlen (SEED_MARK)));
+  ADAMIX_RETURN_IF (
+      adamix_format (&filled, "%.*s%s%s", (int) (mark - value), value, seed, mark + strlen (SWEEP_SEED_MARK)));
   const adamix_err err = adamix_options_set (options, option, filled, adamix_options_source (options, option));
   free (filled);
   return err ? err : fill_mark (options, option, seed);
@@ -253,16 +252,15 @@ choose_settings (const sweep_file *file, const char *list, bool **out)
   ADAMIX_TRY (ADAMIX_ALLOC (*out, file->settings));
   for (int64_t i = 0; i < file->settings; i++) (*out)[i] = !list;
   for (const char *rest = list; rest;) {
-    int64_t i = 0;
     free (name);
     name = NULL;
     ADAMIX_TRY (sweep_next_item (&rest, &name));
-    while (i < file->settings && strcmp (file->setting[i].name, name) != 0) i++;
-    if (i == file->settings)
+    const setting *s = sweep_find_setting (file, name);
+    if (!s)
       ADAMIX_TRY (adamix_err_set (ADAMIX_EUSAGE, "option --settings: %s has no setting '%s'%s%s%s", file->path, name,
                                   *file->setting[0].name ? ", but for instance '" : "", file->setting[0].name,
                                   *file->setting[0].name ? "'" : ""));
-    (*out)[i] = true;
+    (*out)[s - file->setting] = true;
   }
 done:
   free (name);

@@ -33,6 +33,17 @@ is_own (const char *name)
   return own;
 }
 
+/* The row of `adamix train`, NULL: it has none. */
+static const adamix_option *
+find_row (const char *name)
+{
+  int count;
+  const adamix_option *row = adamix_train_options (&count);
+  for (int i = 0; i < count; i++)
+    if (strcmp (row[i].name, name) == 0) return &row[i];
+  return NULL;
+}
+
 /* Options of `adamix train` that a sweep gives to each run itself. */
 static const char *const of_runs[] = { "output", "seed", "resume", "force", "config" };
 
@@ -95,7 +106,7 @@ adamix_err
 adamix_sweep_seeds (const char *text, int64_t **out, int64_t *count)
 {
   enum { MOST = 100000, DECIMAL = 10 };
-  static const long long largest = 9007199254740992; /* of --seed */
+  const double largest = find_row ("seed")->max;
   adamix_err err = ADAMIX_OK;
   int64_t capacity = 0;
   char *item = NULL;
@@ -114,7 +125,7 @@ adamix_sweep_seeds (const char *text, int64_t **out, int64_t *count)
       last = strtoll (second, &end, DECIMAL);
       good = end != second && last >= first;
     }
-    if (!good || *end || last > largest || last - first >= MOST - *count)
+    if (!good || *end || (double) last > largest || last - first >= MOST - *count)
       ADAMIX_TRY (adamix_err_set (ADAMIX_EUSAGE,
                                   "option --seeds: \"%s\" is not allowed; expected numbers from 0 and ranges such as "
                                   "0..4, at most %d together",
@@ -248,16 +259,6 @@ check_key (const adamix_ini_entry *entry, const place *place)
   return ADAMIX_OK;
 }
 
-static const adamix_option *
-find_row (const char *name)
-{
-  int count;
-  const adamix_option *row = adamix_train_options (&count);
-  for (int i = 0; i < count; i++)
-    if (strcmp (row[i].name, name) == 0) return &row[i];
-  return NULL;
-}
-
 static adamix_err
 add_axis (const adamix_ini_entry *entry, const place *place)
 {
@@ -275,8 +276,8 @@ add_axis (const adamix_ini_entry *entry, const place *place)
   return ADAMIX_OK;
 }
 
-static setting *
-find_setting (sweep_file *file, const char *name)
+setting *
+sweep_find_setting (const sweep_file *file, const char *name)
 {
   for (int64_t i = 0; i < file->settings; i++)
     if (strcmp (file->setting[i].name, name) == 0) return &file->setting[i];
@@ -326,8 +327,8 @@ find_place (sweep_file *file, place *place)
     place->axes = &file->grid;
   } else if (name) {
     ADAMIX_RETURN_IF (check_name (name));
-    if (!find_setting (file, name)) ADAMIX_RETURN_IF (make_setting (file, name, place->at));
-    setting *s = find_setting (file, name);
+    if (!sweep_find_setting (file, name)) ADAMIX_RETURN_IF (make_setting (file, name, place->at));
+    setting *s = sweep_find_setting (file, name);
     place->axes = run ? &s->fixed : &s->grid;
     place->run = run ? s : NULL;
   } else {

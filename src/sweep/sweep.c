@@ -15,8 +15,9 @@ take_given (adamix_sweep *out, const adamix_options *given)
       ADAMIX_RETURN_IF (adamix_options_set (out->options, table[i].name, adamix_options_value (given, table[i].name),
                                             ADAMIX_SOURCE_COMMAND_LINE));
   ADAMIX_RETURN_IF (adamix_options_store (out->options, &out->config));
-  if (out->config.output && strstr (out->config.output, "{seed}"))
-    return adamix_err_set (ADAMIX_EUSAGE, "%s: output is the folder of all runs, \"%s\" has a {seed} in it", out->path,
+  if (out->config.output && strstr (out->config.output, SWEEP_SEED_MARK))
+    return adamix_err_set (ADAMIX_EUSAGE,
+                           "%s: output is the folder of all runs, \"%s\" has a " SWEEP_SEED_MARK " in it", out->path,
                            out->config.output);
   if (out->config.output) return ADAMIX_OK;
   return adamix_err_set (ADAMIX_EUSAGE,

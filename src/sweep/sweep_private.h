@@ -13,6 +13,8 @@
 #define ENDING_LOG ".log"
 /* Of a run's. */
 #define FILE_RESULTS "all_results.json"
+/* Stands in the values of options for the seed of a run. */
+#define SWEEP_SEED_MARK "{seed}"
 
 /* A line of a file that was read. */
 typedef struct origin {
@@ -56,6 +58,8 @@ typedef struct sweep_file {
 /* `profile` NULL: the file's own choice. */
 adamix_err sweep_file_read (sweep_file *out, const char *path, const char *profile);
 void sweep_file_destroy (sweep_file *file);
+/* NULL: the file has no setting of this name. */
+setting *sweep_find_setting (const sweep_file *file, const char *name);
 /* The next item of a list, to free; *rest moves behind its comma and is NULL behind the last.  Blanks around it are left
  * out.  Errors: EUSAGE for an empty item, ENOMEM. */
 adamix_err sweep_next_item (const char **rest, char **out);
