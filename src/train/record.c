@@ -308,14 +308,15 @@ compare_split (const json_t *record, const adamix_train_config *config, const ad
   const char *recorded = json_string_value (json_object_get (data, "sha256"));
   const char *option = own_files[row].option, *now = adamix_options_value (options, option);
   const char *before = json_string_value (json_object_get (then, option));
-  if (!now != !before) return report_source (option, now, before, path);
-  if (!now) {
+  const bool of_task = !now;
+  if (of_task != !before) return report_source (option, now, before, path);
+  if (of_task) {
     option = "data";
     now = config->data;
     before = json_string_value (json_object_get (then, option));
   }
   if (!recorded || is_same (now, before)) return ADAMIX_OK;
-  if (option != own_files[row].option)
+  if (of_task)
     ADAMIX_TRY (adamix_task_path (adamix_task_find (config->task), now, own_files[row].split, &file));
   else
     ADAMIX_TRY (adamix_format (&file, "%s", now));
