@@ -64,7 +64,7 @@ void driver_train_rows (adamix_option *out, const char *const *names, int count,
 /* All its defaults, those of other rows too.  Call it first.  Errors: ENOMEM. */
 adamix_err driver_train_defaults (adamix_train_config *out);
 /* The checks of `adamix train`, but for what it needs and such a command does not: a folder for the run, a model and data.
- * Errors: EUSAGE. */
+ * `options`: of the command; whether it gives --share, whose default is the method's.  Errors: EUSAGE. */
 adamix_err driver_train_check (adamix_train_config *config, const adamix_options *options);
 
 /* What a training has in memory, for `adamix inspect`: fill an object, or print the table of it. */
