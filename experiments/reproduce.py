@@ -86,6 +86,7 @@ class Experiment:
     profiles: list = field(default_factory=lambda: ["mrpc", "banking77"])
     routes: bool = False  # ask AdaMix's runs in all modes of inference
     draws: bool = False  # and by random routes
+    losses: tuple = ()  # settings whose training loss is a plot of its own
 
 
 # The first one has the most adapters, which the tables of all others tell of too.
@@ -94,7 +95,7 @@ EXPERIMENTS = {
     "inference": Experiment(routes=True, draws=True),
     "main-result": Experiment(["mrpc", "stsb", "banking77"]),
     "consistency": Experiment(),
-    "sharing": Experiment(),
+    "sharing": Experiment(losses=(BASELINE, "share-none", "share-down", "share-both")),
     "experts": Experiment(),
     "bottleneck": Experiment(),
     "switch": Experiment(),
@@ -154,6 +155,10 @@ def precision_of(args, folder):
     return json.loads((args.work / folder / "run.json").read_text())["config"]["precision"]
 
 
+def setting_of(folder):
+    return pathlib.Path(folder).name.split(",")[0]
+
+
 def seed_of(folder):
     return int(folder.rsplit("=", 1)[1])
 
@@ -186,23 +191,32 @@ def average_apart(args, output, profile):
     return out
 
 
-def report(args, name, profile, folders):
-    """The tables and plots of a report that are kept, in a new folder."""
-    made, results = args.work / "reports" / f"{name}-{profile}", args.work / "results" / name / profile
-    for folder in (made, results):
-        shutil.rmtree(folder, ignore_errors=True)
-    results.mkdir(parents=True)
+def report(args, name, folders):
+    made = args.work / "reports" / name
+    shutil.rmtree(made, ignore_errors=True)
     call(args, "report", "--baseline", BASELINE, "--output", str(made), *folders, stdout=subprocess.DEVNULL)
+    return made
+
+
+def keep_reports(args, name, profile, folders):
+    """The tables and plots of reports that are kept, in a new folder."""
+    results, losses = args.work / "results" / name / profile, EXPERIMENTS[name].losses
+    shutil.rmtree(results, ignore_errors=True)
+    results.mkdir(parents=True)
+    made = report(args, f"{name}-{profile}", folders)
     for pattern in KEPT:
         for path in made.glob(pattern):
             shutil.copy(path, results)
+    if losses:
+        chosen = [folder for folder in folders if setting_of(folder) in losses]
+        shutil.copy(report(args, f"{name}-{profile}-loss", chosen) / "loss.svg", results / "training-loss.svg")
     return results
 
 
 def run_experiment(args, name, profile):
     experiment, output = EXPERIMENTS[name], folder_of(name, profile)
     folders = sweep(args, name, profile, output)
-    ours = [folder for folder in folders if pathlib.Path(folder).name.startswith(f"{BASELINE},")]
+    ours = [folder for folder in folders if setting_of(folder) == BASELINE]
     draws = {}
     for folder in ours:
         precision = precision_of(args, folder)
@@ -213,7 +227,7 @@ def run_experiment(args, name, profile):
                              for seed in range(1, DRAWS + 1)]
     # Few-shot runs differ in their data too: together they would know more than each.
     apart = {} if name == "few-shot" else average_apart(args, output, profile)
-    results = report(args, name, profile, folders)
+    results = keep_reports(args, name, profile, folders)
     ways = ways_of(args, folders, apart, draws)
     (results / "ways.json").write_text(json.dumps(ways, indent=1) + "\n")
     write_ways(results)
@@ -255,7 +269,7 @@ def ways_of(args, folders, apart, draws):
         out.setdefault(way, []).append(cell)
 
     for folder in folders:
-        setting, results, seed = pathlib.Path(folder).name.split(",")[0], results_of(args, folder), seed_of(folder)
+        setting, results, seed = setting_of(folder), results_of(args, folder), seed_of(folder)
         flops = results["train_flops"]
         add(setting, seed, number(results), flops, 1)
         modes = args.work / folder / "inference.json"
@@ -440,7 +454,7 @@ def run_quick(args):
         ways = json.loads((HERE / QUICK / "results" / profile / "ways.json").read_text())
         allowed = expected({setting: ways[setting] for setting in settings}, total)
         for folder in sweep(args, QUICK, profile, f"runs/quick/{profile}", "--settings", QUICK_SETTINGS, "--seeds", QUICK_SEED):
-            setting = pathlib.Path(folder).name.split(",")[0]
+            setting = setting_of(folder)
             value, (mean, limit) = number(results_of(args, folder)), allowed[setting]
             lies = abs(value - mean) <= limit
             good += lies
